@@ -1,0 +1,1 @@
+"""Fine-tunes landmark recognizers on stores that ``glr-shard`` wrote."""
