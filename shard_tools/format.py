@@ -161,7 +161,7 @@ class Store:
         path = Path(path)
         file = path / MANIFEST
         if not path.is_dir():
-            raise StoreError(f"{path}: no such store folder; glr-shard build --out {path} makes one")
+            raise StoreError(f"{path}: no such store folder; make one with glr-shard build")
         if not file.is_file():
             raise StoreError(f"{path}: not a finished store (no {MANIFEST}); run glr-shard build")
         return cls(path, Manifest.from_json(file.read_text(), str(file)))
@@ -284,7 +284,7 @@ class IndexEntry:
 
     @classmethod
     def of_sample(cls, key: str, offset: int, size: int, class_size: int) -> IndexEntry:
-        """The entry of a photo whose ``.cls`` member follows its ``.jpg`` member, as in every store."""
+        """The entry of a photo whose ``.cls`` member follows its ``.jpg`` member, as in a store."""
         padded = -(-size // TAR_BLOCK) * TAR_BLOCK
         return cls(key, offset, size, offset + padded + TAR_BLOCK, class_size)
 

@@ -1,0 +1,30 @@
+"""From a store to batches of images: plan, source, backends, loader."""
+
+from glr_fast.data.loader import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Batch,
+    Loader,
+    normalise,
+    open_loader,
+    usable_cores,
+)
+from glr_fast.data.plan import Augmentation, Plan, Rank
+from shard_tools.balance import POLICIES
+from shard_tools.format import Store, StoreError
+
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "POLICIES",
+    "Augmentation",
+    "Batch",
+    "Loader",
+    "Plan",
+    "Rank",
+    "Store",
+    "StoreError",
+    "normalise",
+    "open_loader",
+    "usable_cores",
+]

@@ -1,0 +1,145 @@
+"""The DALI backend: decodes the crop, resizes and flips it, on the GPU or on DALI's CPU backend.
+
+The pipeline draws no random number: encoded photos, boxes and flips are inputs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+from nvidia.dali import fn
+from nvidia.dali.data_node import DataNode
+from nvidia.dali.pipeline import Pipeline
+from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
+
+from glr_fast.data.plan import BatchPlan
+from glr_fast.data.source import PhotoSource
+
+
+class DaliBackend:
+    """Turns batch plans into images with DALI.
+
+    Args:
+        source: where the encoded photos are.
+        batch_size: most photos of a batch.
+        image_size: side of the square images, pixels.
+        device: ``cpu`` or a CUDA device.
+        threads: CPU threads that decode.
+        queue_depth: batches that are worked on ahead of the one handed out.
+    """
+
+    def __init__(
+        self,
+        source: PhotoSource,
+        batch_size: int,
+        image_size: int,
+        device: torch.device,
+        threads: int,
+        queue_depth: int = 2,
+    ) -> None:
+        self._source = source
+        self._device = device
+        self._plans: Iterator[BatchPlan] = iter(())
+        self._ahead: deque[BatchPlan] = deque()
+        self._pipeline = Pipeline(
+            batch_size=batch_size,
+            num_threads=threads,
+            device_id=_cuda_index(device),
+            prefetch_queue_depth=queue_depth,
+            exec_dynamic=True,
+        )
+        with self._pipeline:
+            self._pipeline.set_outputs(_define(self._next_inputs, image_size, device))
+        self._pipeline.build()
+
+    def decode(self, plans: Iterator[BatchPlan]) -> Iterator[tuple[BatchPlan, torch.Tensor]]:
+        """Decode batch after batch, some ahead of what is taken.
+
+        Yields:
+            Each plan with its images: (batch, size, size, 3) uint8 on the device.
+        """
+        self._plans = plans
+        try:
+            while True:
+                try:
+                    (images,) = self._pipeline.run(self._stream())
+                except StopIteration:
+                    return
+                yield self._ahead.popleft(), torch.from_dlpack(images.as_tensor())
+        finally:
+            self._drain()
+
+    def close(self) -> None:
+        """Stop working ahead and free the pipeline."""
+        self._drain()
+        del self._pipeline
+
+    def _drain(self) -> None:
+        """Take what is still being worked on, so that the next ``decode`` starts clean."""
+        self._plans = iter(())
+        while self._ahead:
+            try:
+                self._pipeline.run(self._stream())
+            except StopIteration:
+                break
+            self._ahead.popleft()
+        self._ahead.clear()
+        self._pipeline.reset()
+
+    def _stream(self) -> Any:
+        """The stream that the images are to be ready on: torch's own, so nobody waits."""
+        return torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
+
+    def _next_inputs(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+        """What DALI asks for when it starts on a batch; StopIteration ends the epoch."""
+        plan = next(self._plans)
+        encoded = self._source.encoded(plan.rows)
+        self._ahead.append(plan)
+        top_left = np.ascontiguousarray(plan.boxes[:, :2])
+        return (
+            encoded,
+            top_left,
+            np.ascontiguousarray(plan.boxes[:, 2:]),
+            plan.flips.astype(np.int32),
+        )
+
+
+def _cuda_index(device: torch.device) -> int | None:
+    if device.type != "cuda":
+        return None
+    return torch.cuda.current_device() if device.index is None else device.index
+
+
+def _define(inputs: Any, image_size: int, device: torch.device) -> DataNode:
+    """The one pipeline definition: CPU and GPU differ in the ``device`` of the decoder."""
+    encoded, start, shape, flip = cast(
+        "list[DataNode]",
+        fn.external_source(
+            source=inputs,
+            num_outputs=4,
+            batch=True,
+            ndim=[1, 1, 1, 0],
+            dtype=[DALIDataType.UINT8, *[DALIDataType.INT32] * 3],
+        ),
+    )
+    images = fn.decoders.image_slice(
+        encoded,
+        start=start,
+        shape=shape,
+        axis_names="HW",
+        device="mixed" if device.type == "cuda" else "cpu",
+        output_type=DALIImageType.RGB,
+        # The store's photos are upright; an orientation tag must not turn them again.
+        adjust_orientation=False,
+    )
+    images = fn.resize(
+        images,
+        size=(image_size, image_size),
+        interp_type=DALIInterpType.INTERP_LINEAR,
+        antialias=True,
+    )
+    return cast("DataNode", fn.flip(cast("DataNode", images), horizontal=flip))

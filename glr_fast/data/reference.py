@@ -1,0 +1,44 @@
+"""The slow, exact reference: PIL and numpy, one photo at a time, from the same plan.
+
+What every fast backend is compared with. Resampling is PIL's BILINEAR: a triangle filter
+stretched by the scale when it shrinks, in other words antialiased linear.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from PIL import Image
+
+from glr_fast.data.plan import BatchPlan
+from glr_fast.data.source import PhotoSource
+
+
+class ReferenceBackend:
+    """Turns batch plans into images with PIL: (batch, size, size, 3) uint8 on the CPU."""
+
+    def __init__(self, source: PhotoSource, image_size: int) -> None:
+        self._source = source
+        self._size = (image_size, image_size)
+
+    def decode(self, plans: Iterator[BatchPlan]) -> Iterator[tuple[BatchPlan, torch.Tensor]]:
+        """Decode batch after batch. Yields each plan with its images."""
+        for plan in plans:
+            encoded = self._source.encoded(plan.rows)
+            images = [
+                self._photo(*each) for each in zip(encoded, plan.boxes, plan.flips, strict=True)
+            ]
+            yield plan, torch.from_numpy(np.stack(images))
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _photo(self, encoded: np.ndarray, box: np.ndarray, flip: np.bool_) -> np.ndarray:
+        top, left, height, width = (int(x) for x in box)
+        photo = Image.open(io.BytesIO(encoded.tobytes())).convert("RGB")
+        photo = photo.crop((left, top, left + width, top + height))
+        image = np.asarray(photo.resize(self._size, Image.Resampling.BILINEAR))
+        return image[:, ::-1].copy() if flip else image

@@ -1,0 +1,129 @@
+"""The plan: every property that design.md claims of it, over ranks, sizes and seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glr_fast.data.plan import DRAWS_PER_PLACE, Plan, Rank, Samples, place_uniforms
+from shard_tools.balance import POLICIES
+from shard_tools.format import StoreError
+
+WORLD_SIZES = (1, 2, 3, 4, 8)
+
+
+def samples_of(count: int, first_row: int = 0) -> Samples:
+    labels = np.arange(count) % 7
+    widths, heights = 100 + np.arange(count) % 50, 80 + np.arange(count) % 60
+    return Samples(first_row, labels, widths, heights)
+
+
+def epoch_rows(plan: Plan, epoch: int = 0) -> list[np.ndarray]:
+    steps = plan.steps_per_epoch
+    return [plan.batch(s).rows for s in range(epoch * steps, (epoch + 1) * steps)]
+
+
+def ranks_of(world: int, samples: Samples, batch: int, **options: object) -> list[Plan]:
+    return [Plan(samples, batch, Rank(r, world), **options) for r in range(world)]  # type: ignore[arg-type]
+
+
+@given(
+    count=st.integers(24, 300),
+    share=st.integers(1, 4),
+    world=st.sampled_from(WORLD_SIZES),
+    policy=st.sampled_from(list(POLICIES)),
+    epoch=st.integers(0, 3),
+)
+def test_global_batches_do_not_depend_on_the_world_size(
+    count: int, share: int, world: int, policy: str, epoch: int
+) -> None:
+    batch = 24 * share if 24 * share <= count else 24
+    samples = samples_of(count)
+    alone = Plan(samples, batch, policy=policy)
+    together = ranks_of(world, samples, batch, policy=policy)
+    for step in range(epoch * alone.steps_per_epoch, (epoch + 1) * alone.steps_per_epoch):
+        whole, parts = alone.batch(step), [plan.batch(step) for plan in together]
+        for name in ("rows", "labels", "boxes", "flips"):
+            joined = np.concatenate([getattr(part, name) for part in parts])
+            np.testing.assert_array_equal(joined, getattr(whole, name))
+
+
+@given(count=st.integers(24, 300), world=st.sampled_from(WORLD_SIZES), epoch=st.integers(0, 3))
+def test_natural_epoch_drops_less_than_a_batch_and_repeats_nothing(
+    count: int, world: int, epoch: int
+) -> None:
+    plans = ranks_of(world, samples_of(count), 24)
+    rows = np.concatenate([r for plan in plans for r in epoch_rows(plan, epoch)])
+    assert len(rows) == len(set(rows)) == count // 24 * 24
+    assert {plan.steps_per_epoch for plan in plans} == {count // 24}
+
+
+@given(count=st.integers(24, 300), world=st.sampled_from(WORLD_SIZES), epoch=st.integers(0, 3))
+def test_padded_natural_epoch_has_each_photo(count: int, world: int, epoch: int) -> None:
+    plans = ranks_of(world, samples_of(count), 24, remainder="pad")
+    rows = np.concatenate([r for plan in plans for r in epoch_rows(plan, epoch)])
+    uses = np.bincount(rows, minlength=count)
+    assert uses.min() == 1
+    assert uses.max() <= 2
+    assert len(rows) == -(-count // 24) * 24
+
+
+def test_dropped_photos_differ_from_epoch_to_epoch() -> None:
+    plan = Plan(samples_of(47), 24)
+    kept = [set(np.concatenate(epoch_rows(plan, e))) for e in range(8)]
+    assert set().union(*kept) == set(range(47))
+
+
+@given(count=st.integers(1, 200), batch=st.integers(1, 5), world=st.sampled_from(WORLD_SIZES))
+def test_evaluation_counts_each_photo_once_on_uneven_ranks(
+    count: int, batch: int, world: int
+) -> None:
+    plans = ranks_of(world, samples_of(count, first_row=1000), batch * world, augmentation=None)
+    steps = plans[0].steps_per_epoch
+    assert all(plan.steps_per_epoch == steps for plan in plans)
+    batches = [plan.batch(s) for plan in plans for s in range(steps)]
+    counted = np.concatenate([b.rows[: b.valid] for b in batches])
+    assert sorted(counted) == list(range(1000, 1000 + count))
+    assert all(len(b) >= 1 for b in batches)  # a decoder cannot take an empty batch
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"policy": "balanced"}])
+def test_another_seed_or_policy_gives_another_stream(change: dict[str, object]) -> None:
+    samples = samples_of(100)
+    first, other = Plan(samples, 32).batch(0), Plan(samples, 32, **change).batch(0)  # type: ignore[arg-type]
+    assert (first.rows != other.rows).any()
+
+
+def test_crops_differ_from_epoch_to_epoch_and_place_to_place() -> None:
+    plan = Plan(Samples(0, np.zeros(64, int), np.full(64, 500), np.full(64, 500)), 64)
+    first, second = plan.batch(0), plan.batch(1)
+    assert len({tuple(box) for box in first.boxes}) > 60
+    assert (first.boxes != second.boxes).any(axis=1).sum() > 60
+    assert 10 < first.flips.sum() < 54
+
+
+@given(first=st.integers(0, 10_000), count=st.integers(1, 20), skip=st.integers(0, 19))
+def test_a_place_has_the_same_numbers_in_any_slice(first: int, count: int, skip: int) -> None:
+    whole = place_uniforms(7, 3, first, count + skip)
+    np.testing.assert_array_equal(whole[skip:], place_uniforms(7, 3, first + skip, count))
+    assert whole.shape == (count + skip, DRAWS_PER_PLACE)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 200}, "larger than the split, which has 100 photos"),
+        ({"batch_size": 32, "rank": Rank(0, 3)}, "cannot be shared equally by 3 processes"),
+        ({"batch_size": 32, "policy": "nature"}, "unknown sampling policy 'nature'"),
+    ],
+)
+def test_impossible_plans_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        Plan(samples_of(100), **options)  # type: ignore[arg-type]
+
+
+def test_a_rank_outside_the_world_is_refused() -> None:
+    with pytest.raises(ValueError, match="rank 2 of 2"):
+        Rank(2, 2)
