@@ -1,0 +1,137 @@
+"""``glr-shard``: builds stores of photos, and index files over them.
+
+glr-shard build --source DIR --out STORE
+glr-shard index STORE --policy balanced --epochs 10 --name balanced
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
+from shard_tools.format import SPLITS, StoreError
+from shard_tools.images import PhotoOptions
+from shard_tools.plan import DEFAULT_SHARD_SIZE
+from shard_tools.records import LAYOUTS
+from shard_tools.splits import DEFAULT_FRACTIONS, parse_fractions
+
+PROGRAM = "glr-shard"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 2 for what a user can put right."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return parsed.run(parsed)
+    except BuildInterruptedError as stop:
+        print(f"{PROGRAM}: {stop}", file=sys.stderr)
+        return 130
+    except StoreError as error:
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _build(parsed: argparse.Namespace) -> int:
+    options = BuildOptions(
+        source=parsed.source,
+        out=parsed.out,
+        layout=parsed.layout,
+        photo=PhotoOptions(resize_short=parsed.resize_short, quality=parsed.quality),
+        top_classes=parsed.top_classes,
+        min_images=parsed.min_images,
+        splits=parse_fractions(parsed.splits),
+        seed=parsed.seed,
+        shard_size=parsed.shard_size,
+    )
+    print(build_store(options, parsed.workers).text())
+    return 0
+
+
+def _index(parsed: argparse.Namespace) -> int:
+    from shard_tools.indexes import IndexOptions, write_index
+
+    options = IndexOptions(
+        policy=parsed.policy,
+        epochs=parsed.epochs,
+        seed=parsed.seed,
+        name=parsed.name,
+        split=parsed.split,
+    )
+    print(write_index(parsed.store, options))
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors as one line: what is wrong, and where the options are listed."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"{PROGRAM}: error: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="Stores of landmark photos: WebDataset tars.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_build(commands.add_parser("build", help="pack a folder of photos into a store"))
+    _add_index(commands.add_parser("index", help="write epoch orders and DALI indexes of a policy"))
+    return parser
+
+
+def _add_build(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_build)
+    add = parser.add_argument
+    add("--source", type=Path, required=True, metavar="DIR", help="folder of photos")
+    add("--out", type=Path, required=True, metavar="STORE", help="folder of the store; new")
+    add(
+        "--layout",
+        choices=LAYOUTS,
+        help="train.csv + train/a/b/c, or class folders; found out",
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--resize-short",
+        type=int,
+        metavar="N",
+        help="shrink to N pixels on the shorter side",
+    )
+    size.add_argument(
+        "--keep-original",
+        action="store_true",
+        help="keep the bytes of photos that are baseline JPEG already (this is the default)",
+    )
+    add("--quality", type=int, default=90, help="JPEG quality of photos encoded anew (%(default)s)")
+    add("--top-classes", type=int, metavar="N", help="only the N classes with the most photos")
+    add("--min-images", type=int, default=1, metavar="N", help="only classes of N photos or more")
+    default = ",".join(f"{fraction:.2f}" for fraction in DEFAULT_FRACTIONS)
+    add("--splits", default=default, help="fractions of train,val,test per class (%(default)s)")
+    add("--seed", type=int, default=0, help="of split and shuffle (%(default)s)")
+    add(
+        "--shard-size",
+        type=int,
+        default=DEFAULT_SHARD_SIZE,
+        metavar="N",
+        help="photos in a shard, at most (%(default)s)",
+    )
+    cores = len(os.sched_getaffinity(0))
+    add("--workers", type=int, default=cores, help="processes; same result (%(default)s)")
+
+
+def _add_index(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_index)
+    add = parser.add_argument
+    add("store", type=Path, metavar="STORE", help="folder of a store")
+    add("--policy", required=True, help="how classes are drawn, such as balanced")
+    add("--epochs", type=int, required=True, metavar="N", help="number of epochs to write")
+    add("--seed", type=int, default=0, help="of the orders (%(default)s)")
+    add("--name", required=True, help="written to STORE/index/NAME")
+    add("--split", choices=SPLITS, default="train", help="which photos (%(default)s)")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

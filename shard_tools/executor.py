@@ -1,0 +1,137 @@
+"""Runs pure tasks in worker processes, with progress, and ends them cleanly."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from shard_tools.format import StoreError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Advance = Callable[[int], object]
+_POLL_S = 0.2
+
+
+class CancelledError(Exception):
+    """Raised in a task when the build is being stopped."""
+
+
+def run_tasks(
+    function: Callable[[Task, Advance], Result],
+    tasks: Sequence[Callable[[], Task]],
+    workers: int,
+    advance: Advance,
+) -> Generator[Result, None, None]:
+    """Run ``function`` on every task; results come as they are ready, in any order.
+
+    Close the iterator to stop: running tasks end at their next call of ``advance``.
+
+    Args:
+        function: importable by name; called with a task and a function to report progress to.
+        tasks: functions that make the tasks, called shortly before each is run.
+        workers: processes; with 1 everything runs in this one.
+        advance: called in this process with the progress made since the last call.
+
+    Raises:
+        StoreError: a worker process died.
+    """
+    if workers == 1:
+        for make in tasks:
+            yield function(make(), advance)
+        return
+    context = multiprocessing.get_context("spawn")
+    done, stop = context.Value("q", 0), context.Event()
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (done, stop))
+    try:
+        yield from _drain(pool, function, tasks, 2 * workers, _Meter(done, advance))
+    except BrokenProcessPool:
+        raise StoreError(
+            "a worker process died (killed, or out of memory?); run the same command again to go "
+            "on where it stopped, perhaps with fewer --workers"
+        ) from None
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _drain(
+    pool: ProcessPoolExecutor,
+    function: Callable[[Task, Advance], Result],
+    tasks: Sequence[Callable[[], Task]],
+    ahead: int,
+    meter: _Meter,
+) -> Iterator[Result]:
+    """Keep ``ahead`` tasks submitted, so that memory does not grow with their number."""
+    waiting = iter(tasks)
+    running: set[Future[Result]] = set()
+    while True:
+        with _interrupts_held():  # the processes start here, and inherit that
+            for _, make in zip(range(ahead - len(running)), waiting, strict=False):
+                running.add(pool.submit(_call, function, make()))
+        if not running:
+            return
+        ready, running = wait(running, _POLL_S, FIRST_COMPLETED)
+        meter.report()
+        for future in ready:
+            yield future.result()
+
+
+class _Meter:
+    """Passes on what the workers have counted since the last report."""
+
+    def __init__(self, counter: Any, advance: Advance) -> None:
+        self._counter, self._advance, self._seen = counter, advance, 0
+
+    def report(self) -> None:
+        count = self._counter.value
+        self._advance(count - self._seen)
+        self._seen = count
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits until the block ends; processes started inside never see it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_shared: tuple[Any, Any] | None = None
+"""In a worker: the counter of progress and the event that ends it."""
+
+
+def _start_worker(done: Any, stop: Any) -> None:
+    global _shared
+    _shared = done, stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for tasks for ever, and hold its memory."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _call(function: Callable[[Task, Advance], Result], task: Task) -> Result:
+    return function(task, _advance)
+
+
+def _advance(count: int) -> None:
+    assert _shared is not None, "runs in a worker only"
+    done, stop = _shared
+    if stop.is_set():
+        raise CancelledError
+    with done.get_lock():
+        done.value += count

@@ -1,0 +1,110 @@
+"""Where photos are: listing a folder tree once, and reading one photo by its path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+from shard_tools.arrow import pc
+
+PHOTO_SUFFIXES = (
+    *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "gif"),
+    *("bmp", "tif", "tiff", "jp2", "ppm", "pgm", "pnm"),
+)
+_CHUNK = 65_536
+
+
+class PhotoReader(Protocol):
+    """Reads encoded photos in a worker process; pickled along with each shard's task."""
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one photo.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """Photos as files under a folder."""
+
+    root: str
+
+    def read(self, path: str) -> bytes:
+        """The bytes of the file at ``path``, relative to the root."""
+        with open(f"{self.root}/{path}", "rb") as file:
+            return file.read()
+
+
+def list_files(root: Path) -> tuple[pa.ChunkedArray, list[str]]:
+    """All files under a folder, by path relative to it, in sorted order; hidden ones left out.
+
+    Directories are read once and no file is touched. Links are followed, but not in circles.
+
+    Returns:
+        Paths with ``/`` between the parts, strings; and those that are no UTF-8, made printable.
+    """
+    chunks: list[pa.Array] = []
+    unreadable: list[str] = []
+    batch: list[str] = []
+    for path in _walk(root, ""):
+        if path.isascii() or _is_utf8(path):
+            batch.append(path)
+        else:
+            unreadable.append(path.encode("utf-8", "backslashreplace").decode())
+        if len(batch) == _CHUNK:
+            chunks.append(pa.array(batch, pa.string()))
+            batch = []
+    chunks.append(pa.array(batch, pa.string()))
+    return pa.chunked_array(chunks), unreadable
+
+
+def _walk(root: Path, prefix: str) -> Iterator[str]:
+    folders: list[str] = []
+    with os.scandir(root / prefix) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            if not entry.is_dir():
+                yield prefix + entry.name
+            elif not entry.is_symlink() or not _is_circle(entry.path):
+                folders.append(entry.name)
+    for folder in folders:
+        yield from _walk(root, f"{prefix}{folder}/")
+
+
+def _is_circle(link: str) -> bool:
+    """Whether a link to a directory leads to one that holds the link."""
+    place = os.path.realpath(os.path.dirname(link))  # noqa: PTH120
+    return Path(place).is_relative_to(os.path.realpath(link))
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # surrogates stand for bytes that are no UTF-8
+        return False
+    return True
+
+
+def stems(paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """File names without folders and without the last suffix."""
+    return pc.replace_substring_regex(file_names(paths), r"(.)\.[^.]*$", r"\1")
+
+
+def file_names(paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """File names without folders."""
+    return pc.replace_substring_regex(paths, "^.*/", "")
+
+
+def is_photo(paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which paths have the suffix of a photo. Booleans."""
+    pattern = rf"\.({'|'.join(PHOTO_SUFFIXES)})$"
+    return pc.match_substring_regex(paths, pattern, ignore_case=True)

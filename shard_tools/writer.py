@@ -1,0 +1,173 @@
+"""One shard: photos in, a tar and its DALI index out, in a single pass."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from shard_tools.format import (
+    TAR_END,
+    IndexEntry,
+    ShardInfo,
+    atomic_open,
+    class_member,
+    dali_index,
+    tar_member,
+)
+from shard_tools.images import Photo, PhotoError, PhotoOptions, prepare
+from shard_tools.sources import PhotoReader
+
+#: The rows that a shard adds to the samples table; split, shard and landmark_id follow from it.
+ROWS_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("label", pa.int32()),
+        ("offset", pa.int64()),
+        ("size", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("sha256", pa.binary(32)),
+    ]
+)
+#: Errors of one file. Others, such as an unreachable disk, would hit the next photo as well.
+_FILE_ERRORS = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+)
+
+
+@dataclass(frozen=True)
+class PackTask:
+    """Everything that decides one shard. Pickled to a worker, here or on another machine."""
+
+    name: str
+    """File name, such as ``train-000000.tar``."""
+    split: str
+    folder: Path
+    """Where the shard is written."""
+    reader: PhotoReader
+    keys: pa.Array
+    """Strings, in the order of the shard."""
+    paths: pa.Array
+    """What ``reader`` calls each photo. Strings."""
+    labels: np.ndarray
+    """Shape (photos,), int32."""
+    digits: int
+    """Width of the ``.cls`` members."""
+    photo: PhotoOptions
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A photo that did not get in."""
+
+    key: str
+    path: str
+    label: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class PackResult:
+    """What became of a :class:`PackTask`."""
+
+    info: ShardInfo
+    rows: pa.Table
+    """``ROWS_SCHEMA``, in the order of the shard."""
+    rejected: tuple[Reject, ...]
+
+
+def pack_shard(
+    task: PackTask, advance: Callable[[int], object] = lambda photos: None
+) -> PackResult:
+    """Write one shard and its index. Equal tasks give equal bytes.
+
+    Both files appear under their names when they are whole, the index last.
+
+    Args:
+        task: what to pack.
+        advance: called with 1 after each photo (by default nothing happens); may raise to stop,
+            and then nothing is left behind.
+
+    Raises:
+        OSError: the shard cannot be written, or the source has gone.
+    """
+    entries: list[IndexEntry] = []
+    shapes: list[tuple[int, int, bytes]] = []
+    labels: list[int] = []
+    rejected: list[Reject] = []
+    digest = hashlib.sha256()
+    written = 0
+    path = task.folder / task.name
+    with atomic_open(path) as file:
+        photos = zip(
+            task.keys.to_pylist(), task.paths.to_pylist(), task.labels.tolist(), strict=True
+        )
+        for key, source, label in photos:
+            try:
+                photo = _load(task, source)
+            except PhotoError as bad:
+                rejected.append(Reject(key, source, label, bad.reason, bad.detail))
+            else:
+                block, start, size = _members(key, photo.data, class_member(label, task.digits))
+                file.write(block)
+                digest.update(block)
+                entries.append(IndexEntry.of_sample(key, written + start, size, task.digits))
+                shapes.append((photo.width, photo.height, hashlib.sha256(photo.data).digest()))
+                labels.append(label)
+                written += len(block)
+            advance(1)
+        file.write(TAR_END)
+        digest.update(TAR_END)
+    index = dali_index(entries).encode()
+    info = ShardInfo(
+        name=task.name,
+        split=task.split,
+        samples=len(entries),
+        bytes=written + len(TAR_END),
+        sha256=digest.hexdigest(),
+        index_sha256=hashlib.sha256(index).hexdigest(),
+    )
+    with atomic_open(task.folder / info.index_name) as file:
+        file.write(index)
+    return PackResult(info, _rows(entries, labels, shapes), tuple(rejected))
+
+
+def _load(task: PackTask, path: str) -> Photo:
+    try:
+        data = task.reader.read(path)
+    except OSError as error:
+        if error.errno in _FILE_ERRORS:
+            raise PhotoError("cannot be read", error.strerror or str(error)) from None
+        raise
+    return prepare(data, task.photo)
+
+
+def _members(key: str, photo: bytes, label: bytes) -> tuple[bytes, int, int]:
+    """The two tar members of a photo, and where in them its data starts, and its size."""
+    head, tail = tar_member(f"{key}.jpg", photo)
+    class_head, class_tail = tar_member(f"{key}.cls", label)
+    block = b"".join((head, photo, tail, class_head, label, class_tail))
+    return block, len(head), len(photo)
+
+
+def _rows(
+    entries: list[IndexEntry], labels: list[int], shapes: list[tuple[int, int, bytes]]
+) -> pa.Table:
+    columns = [
+        [entry.key for entry in entries],
+        labels,
+        [entry.offset for entry in entries],
+        [entry.size for entry in entries],
+        *([shape[part] for shape in shapes] for part in range(3)),
+    ]
+    arrays = [
+        pa.array(column, field.type) for column, field in zip(columns, ROWS_SCHEMA, strict=True)
+    ]
+    return pa.table(arrays, schema=ROWS_SCHEMA)
