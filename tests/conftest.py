@@ -16,3 +16,23 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f"{path} is not here: it holds the real photos and weights this test uses")
     return path
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated photos of 6 landmarks (24 down to 4 each) in the Kaggle layout."""
+    from glr_fast.data.synthetic import write_kaggle_dataset
+
+    dest = tmp_path_factory.mktemp("photos")
+    write_kaggle_dataset(dest, classes=6, largest=24, smallest=4, seed=1, size=(160, 120))
+    return dest
+
+
+@pytest.fixture(scope="session")
+def store(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of those photos: original bytes, several shards."""
+    from shard_tools.build import BuildOptions, build_store
+
+    out = tmp_path_factory.mktemp("store") / "store"
+    build_store(BuildOptions(source=photos, out=out, shard_size=20), workers=1)
+    return out

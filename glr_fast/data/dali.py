@@ -6,7 +6,7 @@ The pipeline draws no random number: encoded photos, boxes and flips are inputs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -45,23 +45,25 @@ class DaliBackend:
         self._device = device
         self._plans: Iterator[BatchPlan] = iter(())
         self._ahead: deque[BatchPlan] = deque()
-        self._pipeline = Pipeline(
+        pipeline = Pipeline(
             batch_size=batch_size,
             num_threads=threads,
             device_id=_cuda_index(device),
             prefetch_queue_depth=queue_depth,
             exec_dynamic=True,
         )
-        with self._pipeline:
-            self._pipeline.set_outputs(_define(self._next_inputs, image_size, device))
-        self._pipeline.build()
+        with pipeline:
+            pipeline.set_outputs(_define(self._next_inputs, image_size, device))
+        pipeline.build()
+        self._pipeline: Pipeline | None = pipeline
 
-    def decode(self, plans: Iterator[BatchPlan]) -> Iterator[tuple[BatchPlan, torch.Tensor]]:
+    def decode(self, plans: Iterator[BatchPlan]) -> Generator[tuple[BatchPlan, torch.Tensor]]:
         """Decode batch after batch, some ahead of what is taken.
 
         Yields:
             Each plan with its images: (batch, size, size, 3) uint8 on the device.
         """
+        assert self._pipeline is not None, "closed"
         self._plans = plans
         try:
             while True:
@@ -74,13 +76,14 @@ class DaliBackend:
             self._drain()
 
     def close(self) -> None:
-        """Stop working ahead and free the pipeline."""
-        self._drain()
-        del self._pipeline
+        """Free the pipeline."""
+        self._pipeline = None
 
     def _drain(self) -> None:
         """Take what is still being worked on, so that the next ``decode`` starts clean."""
         self._plans = iter(())
+        if self._pipeline is None:
+            return
         while self._ahead:
             try:
                 self._pipeline.run(self._stream())

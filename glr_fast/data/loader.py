@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import weakref
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, get_args
 
 import numpy as np
 import torch
@@ -17,7 +19,8 @@ from glr_fast.data.reference import ReferenceBackend
 from glr_fast.data.source import PhotoSource
 from shard_tools.format import Store, StoreError
 
-BackendName = Literal["auto", "dali", "reference"]
+BackendName = Literal["auto", "dali", "cpu", "reference"]
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 Output = Literal["uint8", "float32"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -27,7 +30,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Backend(Protocol):
     """What decodes: from batch plans to (batch, size, size, 3) uint8 images, in order."""
 
-    def decode(self, plans: Iterator[BatchPlan]) -> Iterator[tuple[BatchPlan, torch.Tensor]]:
+    def decode(self, plans: Iterator[BatchPlan]) -> Generator[tuple[BatchPlan, torch.Tensor]]:
         """Yield each plan with its images."""
         ...
 
@@ -87,6 +90,9 @@ class Loader:
         self._source = source
         self._backend = backend
         self._output = output
+        self._current: Generator[Batch] | None = None
+        # Also where nobody calls close: a pipeline must be gone before DALI itself is, at exit.
+        self._free = weakref.finalize(self, _free, backend, source)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -97,14 +103,15 @@ class Loader:
         """Batches from a global step on, without end, across epochs.
 
         What comes at a step depends on the plan and the step alone: a stream started at step 1000
-        is the one that had come from 0 to there. One stream at a time.
+        is the one that had come from 0 to there. A loader gives one stream at a time: a new one
+        ends the one before it.
         """
-        return self._batches(start_step, None)
+        return self._begin(start_step, None)
 
     def epoch(self, epoch: int = 0) -> Iterator[Batch]:
         """The batches of one epoch."""
         first = epoch * self.steps_per_epoch
-        return self._batches(first, first + self.steps_per_epoch)
+        return self._begin(first, first + self.steps_per_epoch)
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch()
@@ -114,8 +121,8 @@ class Loader:
 
     def close(self) -> None:
         """Stop working ahead; free decoder and mapped shards."""
-        self._backend.close()
-        self._source.close()
+        self._end_current()
+        self._free()
 
     def __enter__(self) -> Self:
         return self
@@ -128,13 +135,26 @@ class Loader:
     ) -> None:
         self.close()
 
-    def _batches(self, first: int, last: int | None) -> Iterator[Batch]:
-        for plan, images in self._backend.decode(self._plans(first, last)):
-            images = images.permute(0, 3, 1, 2)
-            if self._output == "float32":
-                images = normalise(images)
-            labels = torch.from_numpy(plan.labels).to(self.device, non_blocking=True)
-            yield Batch(images, labels, plan.rows, plan.valid)
+    def _begin(self, first: int, last: int | None) -> Iterator[Batch]:
+        self._end_current()
+        self._current = self._batches(first, last)
+        return self._current
+
+    def _end_current(self) -> None:
+        if self._current is not None:
+            self._current.close()
+            self._current = None
+
+    def _batches(self, first: int, last: int | None) -> Generator[Batch]:
+        # Closed by hand: a backend must stop working ahead when this stream ends, not some time
+        # later when its generator is collected.
+        with closing(self._backend.decode(self._plans(first, last))) as decoded:
+            for plan, images in decoded:
+                images = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+                if self._output == "float32":
+                    images = normalise(images)
+                labels = torch.from_numpy(plan.labels).to(self.device, non_blocking=True)
+                yield Batch(images, labels, plan.rows, plan.valid)
 
     def _plans(self, first: int, last: int | None) -> Iterator[BatchPlan]:
         step = first
@@ -177,7 +197,8 @@ def open_loader(
         threads: CPU threads that decode; default: the cores this process may use.
         remainder: what happens to the photos that do not fill an epoch's last global batch:
             ``drop`` leaves them out (other ones each epoch), ``pad`` fills the batch up.
-        backend: ``dali``, or ``reference`` (PIL: slow, exact).
+        backend: ``dali`` (GPU or CPU), ``cpu`` (libjpeg-turbo and OpenCV in threads),
+            ``reference`` (PIL: slow, exact); ``auto`` is ``dali`` on a GPU, else ``cpu``.
 
     Raises:
         StoreError: no such store or split, a batch that the processes cannot share or that is
@@ -200,6 +221,11 @@ def open_loader(
     return Loader(plan, source, made, device, output)
 
 
+def _free(backend: Backend, source: PhotoSource) -> None:
+    backend.close()
+    source.close()
+
+
 def usable_cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -213,11 +239,17 @@ def _open_backend(
     device: torch.device,
     threads: int,
 ) -> Backend:
-    if name == "reference":
-        return ReferenceBackend(source, image_size)
-    if name not in ("auto", "dali"):
-        raise StoreError(f"unknown backend {name!r}; there are auto, dali, reference")
-    # Here and not above: importing DALI takes a second that the reference does not need.
-    from glr_fast.data.dali import DaliBackend
+    if name not in BACKENDS:
+        raise StoreError(f"unknown backend {name!r}; there are {', '.join(BACKENDS)}")
+    if name == "auto":
+        name = "dali" if device.type == "cuda" else "cpu"
+    # Imported here: DALI and nvImageCodec take a second each, and only one is needed.
+    if name == "dali":
+        from glr_fast.data.dali import DaliBackend
 
-    return DaliBackend(source, plan.local_batch_size, image_size, device, threads)
+        return DaliBackend(source, plan.local_batch_size, image_size, device, threads)
+    if name == "cpu":
+        from glr_fast.data.cpu import CpuBackend
+
+        return CpuBackend(source, plan.local_batch_size, image_size, threads)
+    return ReferenceBackend(source, image_size)

@@ -7,7 +7,7 @@ stretched by the scale when it shrinks, in other words antialiased linear.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class ReferenceBackend:
         self._source = source
         self._size = (image_size, image_size)
 
-    def decode(self, plans: Iterator[BatchPlan]) -> Iterator[tuple[BatchPlan, torch.Tensor]]:
+    def decode(self, plans: Iterator[BatchPlan]) -> Generator[tuple[BatchPlan, torch.Tensor]]:
         """Decode batch after batch. Yields each plan with its images."""
         for plan in plans:
             encoded = self._source.encoded(plan.rows)

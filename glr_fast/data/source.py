@@ -25,8 +25,7 @@ class PhotoSource:
     def __init__(self, store: Store, split: str) -> None:
         rows = store.split_rows(split)
         table = store.samples(["shard", "offset", "size"]).slice(rows.start, len(rows))
-        shards = table.column("shard").combine_chunks().unify_dictionaries()
-        shard = shards if not hasattr(shards, "chunks") else shards.chunk(0)
+        shard = table.column("shard").unify_dictionaries().combine_chunks()
         self._first = rows.start
         self._shard = shard.indices.to_numpy().astype(np.int64)
         self._paths = [store.path / name for name in shard.dictionary.to_pylist()]
@@ -44,7 +43,7 @@ class PhotoSource:
             source is open.
         """
         place = rows - self._first
-        shard, offset, end = self._shard[place], self._offset[place], self._offset[place]
+        shard, offset = self._shard[place], self._offset[place]
         end = offset + self._size[place]
         return [
             self._map(s)[a:b]

@@ -1,0 +1,176 @@
+"""The CPU backend: nvImageCodec's libjpeg-turbo decodes the crop, OpenCV resizes it, in threads.
+
+Both release the interpreter's lock. Where there is no GPU this is the default: DALI's own CPU
+backend does the same work at about half the speed, held back by its resize
+(benchmarks/results/loader_cpu.md).
+"""
+
+# nvImageCodec is a compiled module without type stubs.
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from nvidia import nvimgcodec
+
+from glr_fast.data.plan import BatchPlan
+from glr_fast.data.resample import resize_antialiased
+from glr_fast.data.source import PhotoSource
+from shard_tools.format import StoreError
+
+#: Photos that a thread takes at once: few enough to keep all threads busy to the end of a batch.
+_CHUNK = 8
+
+
+class _Task(NamedTuple):
+    """A batch that is being worked on."""
+
+    plan: BatchPlan
+    images: torch.Tensor
+    parts: list[Future[None]]
+
+
+class CpuBackend:
+    """Turns batch plans into images: (batch, size, size, 3) uint8 on the CPU.
+
+    Args:
+        source: where the encoded photos are.
+        batch_size: most photos of a batch.
+        image_size: side of the square images, pixels.
+        threads: threads that decode.
+        queue_depth: batches that are worked on ahead of the one handed out.
+    """
+
+    def __init__(
+        self,
+        source: PhotoSource,
+        batch_size: int,
+        image_size: int,
+        threads: int,
+        queue_depth: int = 2,
+    ) -> None:
+        # The threads are ours: OpenCV's own would only get in their way.
+        cv2.setNumThreads(1)
+        self._source = source
+        self._buffers = BufferPool((batch_size, image_size, image_size, 3))
+        self._depth = queue_depth
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="glr-decode")
+        self._local = threading.local()
+
+    def decode(self, plans: Iterator[BatchPlan]) -> Generator[tuple[BatchPlan, torch.Tensor]]:
+        """Decode batch after batch, some ahead of what is taken.
+
+        Yields:
+            Each plan with its images.
+        """
+        ahead: deque[_Task] = deque()
+        try:
+            for plan in plans:
+                ahead.append(self._start(plan))
+                if len(ahead) > self._depth:
+                    yield self._finish(ahead.popleft())
+            while ahead:
+                yield self._finish(ahead.popleft())
+        finally:
+            for task in ahead:
+                for part in task.parts:
+                    part.cancel()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self, plan: BatchPlan) -> _Task:
+        out = self._buffers.take(len(plan))
+        encoded = self._source.encoded(plan.rows)
+        parts = [
+            self._threads.submit(self._decode_part, plan, encoded, out, first)
+            for first in range(0, len(plan), _CHUNK)
+        ]
+        return _Task(plan, torch.from_numpy(out), parts)
+
+    def _finish(self, task: _Task) -> tuple[BatchPlan, torch.Tensor]:
+        for part in task.parts:
+            part.result()
+        return task.plan, task.images
+
+    def _decode_part(
+        self, plan: BatchPlan, encoded: list[np.ndarray], out: np.ndarray, first: int
+    ) -> None:
+        decoder = self._decoder()
+        for i in range(first, min(first + _CHUNK, len(plan))):
+            crop = decode_region(decoder, encoded[i], plan.boxes[i])
+            if crop is None:
+                raise StoreError(
+                    f"photo at row {plan.rows[i]} of the samples table cannot be decoded; "
+                    "glr-shard verify finds what is damaged"
+                )
+            resize_antialiased(crop, out[i])
+            if plan.flips[i]:
+                cv2.flip(out[i], 1, dst=out[i])
+
+    def _decoder(self) -> nvimgcodec.Decoder:
+        """This thread's decoder: one each, so that none waits for another."""
+        decoder = getattr(self._local, "decoder", None)
+        if decoder is None:
+            decoder = self._local.decoder = make_decoder()
+        return decoder
+
+
+def make_decoder() -> nvimgcodec.Decoder:
+    """A decoder that uses the CPU and the calling thread only."""
+    return nvimgcodec.Decoder(
+        device_id=nvimgcodec.NVIMGCODEC_DEVICE_CPU_ONLY,
+        max_num_cpu_threads=1,
+        backends=[nvimgcodec.Backend(nvimgcodec.CPU_ONLY)],
+    )
+
+
+def decode_region(
+    decoder: nvimgcodec.Decoder, encoded: np.ndarray, box: np.ndarray
+) -> np.ndarray | None:
+    """Decode the part of a photo inside a box; the rest is skipped where the codec can.
+
+    Args:
+        decoder: from :func:`make_decoder`; one thread at a time.
+        encoded: the file's bytes, shape (bytes,), uint8.
+        box: top, left, height, width in pixels.
+
+    Returns:
+        RGB, shape (height, width, 3), uint8; None if it cannot be decoded.
+    """
+    top, left, height, width = box.tolist()
+    region = nvimgcodec.Region(top, left, top + height, left + width)
+    stream = nvimgcodec.CodeStream(encoded).get_sub_code_stream(region=region)
+    image = decoder.decode(stream)
+    return None if image is None else np.asarray(image.cpu())
+
+
+class BufferPool:
+    """Arrays for batches that come back by themselves when the last tensor over them is gone.
+
+    Memory fresh from the system costs a page fault every 4 KiB; a reused array costs none.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._free: deque[np.ndarray] = deque()
+
+    def take(self, count: int) -> np.ndarray:
+        """An array of ``count`` entries of the pool's shape, contents undefined, uint8."""
+        try:
+            whole = self._free.pop()
+        except IndexError:
+            whole = np.empty(self._shape, np.uint8)
+        part = whole[:count]
+        weakref.finalize(part, self._free.append, whole)
+        return part

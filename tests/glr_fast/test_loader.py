@@ -1,0 +1,182 @@
+"""The loader on real JPEG bytes: same crops on every backend, resume, evaluation, errors."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glr_fast.data import Batch, Rank, Store, StoreError, normalise, open_loader
+from glr_fast.data.loader import BackendName
+
+FAST: tuple[BackendName, ...] = ("dali", "cpu")
+
+#: Against the reference, in levels of 255: mean, and the share of pixels within 8 levels.
+TOLERANCE = {"dali": (0.3, 0.999), "cpu": (1.0, 0.98)}
+
+
+def batches(
+    store: Path, backend: BackendName, split: str = "train", **options: object
+) -> list[Batch]:
+    arguments: dict[str, object] = {"batch_size": 16, "image_size": 64, "threads": 2} | options
+    with open_loader(store, split, backend=backend, **arguments) as loader:  # type: ignore[arg-type]
+        return [*loader.epoch(0), *loader.epoch(1)]
+
+
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_pixels_agree_with_the_reference(store: Path, backend: BackendName, split: str) -> None:
+    _compare(store, backend, split, image_size=64)
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_pixels_agree_on_real_photos(shared: Path, tmp_path: Path, backend: BackendName) -> None:
+    from shard_tools.build import BuildOptions, build_store
+
+    build_store(BuildOptions(source=shared / "data" / "landmarks13", out=tmp_path / "s"), workers=2)
+    _compare(tmp_path / "s", backend, "test", image_size=224)
+    _compare(tmp_path / "s", backend, "train", image_size=224, batch_size=185)
+
+
+def _compare(store: Path, backend: BackendName, split: str, **options: object) -> None:
+    mean, within = TOLERANCE[backend]
+    pairs = zip(
+        batches(store, backend, split, **options),
+        batches(store, "reference", split, **options),
+        strict=True,
+    )
+    for ours, exact in pairs:
+        np.testing.assert_array_equal(ours.rows, exact.rows)
+        assert torch.equal(ours.labels, exact.labels)
+        assert ours.images.shape == exact.images.shape
+        difference = (ours.images.int() - exact.images.int()).abs().float()
+        assert difference.mean() < mean
+        assert (difference <= 8).float().mean() > within
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_a_batch_is_uint8_channels_last_with_int64_labels(
+    store: Path, backend: BackendName
+) -> None:
+    batch = batches(store, backend)[0]
+    assert batch.images.shape == (16, 3, 64, 64)
+    assert batch.images.dtype == torch.uint8
+    assert batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert batch.labels.dtype == torch.int64
+    labels = Store.open(store).samples(["label"])["label"].to_numpy()
+    np.testing.assert_array_equal(batch.labels.numpy(), labels[batch.rows])
+    assert batch.valid == 16
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_float_output_is_normalised(store: Path, backend: BackendName) -> None:
+    exact = batches(store, backend)[0].images
+    batch = batches(store, backend, output="float32")[0].images
+    assert batch.dtype == torch.float32
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    torch.testing.assert_close(batch, (exact / 255 - mean) / std, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(batch, normalise(exact))
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_a_stream_resumes_to_the_bit(store: Path, backend: BackendName) -> None:
+    options = {"batch_size": 16, "image_size": 64, "threads": 2, "backend": backend}
+    with open_loader(store, "train", **options) as loader:  # type: ignore[arg-type]
+        whole = list(itertools.islice(loader.stream(), 9))
+        rest = list(itertools.islice(loader.stream(5), 4))
+    for ours, theirs in zip(rest, whole[5:], strict=True):
+        np.testing.assert_array_equal(ours.rows, theirs.rows)
+        assert torch.equal(ours.images, theirs.images)
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_ranks_see_the_slices_of_one_global_batch(store: Path, backend: BackendName) -> None:
+    whole = batches(store, backend)
+    parts = [batches(store, backend, rank=Rank(r, 2)) for r in range(2)]
+    for all_of, first, second in zip(whole, *parts, strict=True):
+        assert torch.equal(torch.cat([first.images, second.images]), all_of.images)
+        np.testing.assert_array_equal(np.concatenate([first.rows, second.rows]), all_of.rows)
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_evaluation_sees_each_photo_once(store: Path, backend: BackendName) -> None:
+    rows = Store.open(store).split_rows("test")
+    seen: list[int] = []
+    for rank in range(3):
+        options = {"rank": Rank(rank, 3), "batch_size": 6, "backend": backend, "image_size": 32}
+        with open_loader(store, "test", **options) as loader:  # type: ignore[arg-type]
+            for _ in range(2):  # twice: the second epoch must start clean
+                now = [batch.rows[: batch.valid] for batch in loader]
+            seen += np.concatenate(now).tolist()
+    assert sorted(seen) == list(rows)
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_images_stay_as_they_are_while_the_loader_goes_on(
+    store: Path, backend: BackendName
+) -> None:
+    with open_loader(store, "train", batch_size=16, image_size=64, backend=backend) as loader:
+        stream = loader.stream()
+        held = [next(stream) for _ in range(3)]
+        copies = [batch.images.clone() for batch in held]
+        for _ in range(8):
+            next(stream)
+        assert all(torch.equal(b.images, c) for b, c in zip(held, copies, strict=True))
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_a_stream_that_is_dropped_half_way_leaves_nothing(
+    store: Path, backend: BackendName
+) -> None:
+    with open_loader(store, "train", batch_size=16, image_size=64, backend=backend) as loader:
+        for start in range(3):
+            next(loader.stream(start))
+        gc.collect()
+        assert len(list(loader.epoch())) == loader.steps_per_epoch
+
+
+def test_a_loader_that_nobody_closes_ends_quietly(store: Path) -> None:
+    code = (
+        "from glr_fast.data import open_loader\n"
+        f"for b in ('dali', 'cpu'):\n"
+        f"    stream = open_loader({str(store)!r}, 'train', batch_size=16, backend=b).stream()\n"
+        "    next(stream)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "dev"}, "unknown split 'dev'; the store has train, val, test"),
+        ({"batch_size": 10_000}, "larger than the split"),
+        ({"policy": "nature"}, "there are natural, balanced"),
+        ({"backend": "gpu"}, "unknown backend 'gpu'"),
+    ],
+)
+def test_what_cannot_be_is_said(store: Path, options: dict[str, object], message: str) -> None:
+    arguments: dict[str, object] = {"split": "train", "batch_size": 8} | options
+    with pytest.raises(StoreError, match=message):
+        open_loader(store, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_shard_that_is_cut_off_is_said_and_not_read_past(store: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(store, copy)
+    shard = copy / "train-000000.tar"
+    shard.write_bytes(shard.read_bytes()[:5000])
+    with (
+        open_loader(copy, "train", batch_size=16, backend="cpu") as loader,
+        pytest.raises(StoreError, match=r"train-000000\.tar: 5000 bytes, its photos reach to"),
+    ):
+        list(loader)
