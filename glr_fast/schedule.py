@@ -1,0 +1,120 @@
+"""What happens at which step: pure functions of the configuration and the length of an epoch.
+
+A step is one global batch; ``accumulate`` of them make one update.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from glr_fast.config import Config, ConfigError
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of a run. Make one with ``of``."""
+
+    steps_per_epoch: int
+    """Global batches of an epoch."""
+    accumulate: int
+    """Global batches per update."""
+    total: int
+    """Steps of all epochs, whole updates only; the learning rate is laid out over them."""
+    last: int
+    """Step at which this run ends."""
+    peak_lr: float
+    """Learning rate of the head at its peak."""
+    min_ratio: float
+    """Where the cosine ends, as a share of the peak."""
+    warmup: int
+    """Updates of the warm-up."""
+    frozen_until: int
+    """First step at which the backbone is trained."""
+    reweighted_from: int | None
+    """First step with class weights; None for never."""
+    log_every: int
+    """Steps between log lines."""
+    eval_every: int
+    """Steps between evaluations; 0 for never."""
+    save_every: int
+    """Steps between checkpoints; 0 for only the last."""
+
+    @classmethod
+    def of(cls, config: Config, steps_per_epoch: int) -> Schedule:
+        """The schedule of a configuration.
+
+        Raises:
+            ConfigError: the run is shorter than one update.
+        """
+        optim, run, accumulate = config.optim, config.run, config.optim.accumulate_steps
+        steps = optim.epochs * steps_per_epoch
+        if steps < accumulate:
+            raise ConfigError(
+                f"--optim.accumulate-steps {accumulate}: the whole run has {steps} batches; take a "
+                "smaller --data.batch-size or more --optim.epochs"
+            )
+        total = steps // accumulate * accumulate
+
+        def epochs(count: float) -> int:
+            """So many epochs in steps, on the update that completes them."""
+            return math.ceil(count * steps_per_epoch / accumulate) * accumulate
+
+        wanted = total if run.max_steps is None else epochs(run.max_steps / steps_per_epoch)
+        start = config.loss.reweight_from
+        return cls(
+            steps_per_epoch=steps_per_epoch,
+            accumulate=accumulate,
+            total=total,
+            last=min(total, wanted),
+            peak_lr=optim.lr,
+            min_ratio=optim.min_lr_ratio,
+            warmup=round(optim.warmup_epochs * steps_per_epoch / accumulate),
+            frozen_until=epochs(config.model.freeze_epochs),
+            reweighted_from=None if start is None else epochs(start * optim.epochs),
+            log_every=run.log_every,
+            eval_every=epochs(run.eval_every),
+            save_every=epochs(run.save_every),
+        )
+
+    def lr(self, step: int) -> float:
+        """Learning rate of the head for the update that a step belongs to."""
+        update, updates = step // self.accumulate, self.total // self.accumulate
+        return self.peak_lr * lr_factor(update, updates, self.warmup, self.min_ratio)
+
+    def ends_update(self, step: int) -> bool:
+        """Whether the batch of this step (from 0) completes an update."""
+        return (step + 1) % self.accumulate == 0
+
+    def is_frozen(self, step: int) -> bool:
+        """Whether the backbone is frozen at this step."""
+        return step < self.frozen_until
+
+    def is_reweighted(self, step: int) -> bool:
+        """Whether the loss has class weights at this step."""
+        return self.reweighted_from is not None and step >= self.reweighted_from
+
+    def due(self, every: int, done: int) -> bool:
+        """Whether, after ``done`` steps, something is due that happens ``every`` so many steps.
+
+        Only between updates, and always at the end of the run.
+        """
+        if done % self.accumulate:
+            return False
+        passed = every > 0 and done // every != (done - self.accumulate) // every
+        return passed or done == self.last
+
+
+def lr_factor(update: int, total: int, warmup: int, min_ratio: float) -> float:
+    """Learning rate of an update as a share of its peak: linear warm-up, then a half cosine.
+
+    Args:
+        update: number of the update, from 0.
+        total: updates of the whole run.
+        warmup: updates of the warm-up; the last of them is at the peak.
+        min_ratio: where the cosine ends, at update ``total``.
+    """
+    if update < warmup:
+        return (update + 1) / warmup
+    progress = min(1.0, (update - warmup) / max(1, total - warmup))
+    return min_ratio + (1 - min_ratio) * (1 + math.cos(math.pi * progress)) / 2
