@@ -1,0 +1,143 @@
+"""What a run says: progress bar or log lines, ``metrics.jsonl``, and Accelerate's trackers."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from glr_fast.config import Config
+
+METRICS = "metrics.jsonl"
+
+
+class Timer:
+    """Seconds spent in named spans since the last ``read``. Host time: nothing is synchronised."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._spans: dict[str, float] = {}
+
+    @contextmanager
+    def span(self, name: str) -> Iterator[None]:
+        """Count the block's time under ``name``."""
+        start = time.perf_counter()
+        yield
+        self._spans[name] = self._spans.get(name, 0.0) + time.perf_counter() - start
+
+    def read(self) -> tuple[float, dict[str, float]]:
+        """Seconds since the last read, seconds per span; then starts over."""
+        now = time.perf_counter()
+        passed, spans = now - self._start, self._spans
+        self._start, self._spans = now, {}
+        return passed, spans
+
+
+class Logbook:
+    """One line of figures at a time, to all who read them; only the main process writes."""
+
+    def __init__(self, accelerator: Accelerator, run: Path, total_steps: int, step: int) -> None:
+        self._accelerator = accelerator
+        self._file = run / METRICS
+        main = accelerator.is_main_process
+        self._terminal = main and sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total_steps, initial=step, disable=not self._terminal, unit="step", leave=True
+        )
+        if main:
+            forget_after(self._file, step)
+
+    def say(self, text: str) -> None:
+        """A line for the person who watches."""
+        if self._terminal:
+            self._bar.write(text, file=sys.stderr)
+        elif self._accelerator.is_main_process:
+            print(text, file=sys.stderr, flush=True)
+
+    def record(self, step: int, figures: Mapping[str, Any]) -> None:
+        """Write figures of a step to the file and the trackers."""
+        if self._accelerator.is_main_process:
+            with open(self._file, "a") as file:
+                file.write(json.dumps({"step": step, **figures}) + "\n")
+        self._accelerator.log(dict(figures), step=step)
+
+    def train(self, step: int, total: int, figures: Mapping[str, float]) -> None:
+        """Write the training figures of a step, and show them on the bar or as a line."""
+        self.record(step, figures)
+        shown = {
+            "loss": f"{figures['train/loss']:.4f}",
+            "accuracy": f"{figures['train/accuracy']:.3f}",
+            "images/s": f"{figures['throughput(images/s)']:.1f}",
+        }
+        if self._terminal:
+            self._bar.set_postfix(shown, refresh=False)
+            return
+        text = "  ".join(f"{name} {value}" for name, value in shown.items())
+        rate = f"lr {figures['train/lr']:.2e}  waiting for data {figures['data_wait(%)']:.0f}%"
+        self.say(f"step {step}/{total}  epoch {figures['epoch']:.2f}  {text}  {rate}")
+
+    def validation(self, step: int, total: int, figures: Mapping[str, Any], better: bool) -> None:
+        """Write the figures of an evaluation, nested ones as ``val/accuracy_many``."""
+        flat = {f"val/{key}": value for key, value in figures.items() if isinstance(value, float)}
+        for band, values in figures["by_frequency"].items():
+            if values["accuracy"] is not None:
+                flat[f"val/accuracy_{band}"] = values["accuracy"]
+        self.record(step, flat)
+        self.say(
+            f"step {step}/{total}  validation: accuracy {figures['accuracy']:.4f}  macro F1 "
+            f"{figures['macro_f1']:.4f}  loss {figures['loss']:.4f}"
+            f"{'  (best so far)' if better else ''}"
+        )
+
+    def opening(self, config: Config, num_classes: int, step: int, done: bool) -> None:
+        """Say what is about to run, and where."""
+        accelerator = self._accelerator
+        count = accelerator.num_processes
+        self.say(
+            f"{config.model.name}, {config.loss.name}, {num_classes} classes; {count} "
+            f"process{'es' if count > 1 else ''} on {accelerator.device.type}, precision "
+            f"{accelerator.mixed_precision}; global batch {config.data.batch_size} x "
+            f"{config.optim.accumulate_steps}; run folder {config.out}"
+        )
+        if done:
+            self.say(f"already finished at step {step}; nothing to do")
+        elif step:
+            self.say(f"continuing from step {step}")
+
+    def advance(self) -> None:
+        """One step done."""
+        self._bar.update()
+
+    def close(self) -> None:
+        """Finish the bar and the trackers."""
+        self._bar.close()
+        self._accelerator.end_training()
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's ``metrics.jsonl``, oldest first."""
+    file = run / METRICS
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+def forget_after(file: Path, step: int) -> None:
+    """Drop lines later than ``step``: what a stopped run did after its last checkpoint."""
+    if not file.is_file():
+        return
+    kept = []
+    for line in file.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except ValueError:  # cut off in mid-line
+            continue
+    temporary = file.with_name(f".{file.name}.tmp")
+    temporary.write_text("".join(kept))
+    temporary.replace(file)
