@@ -149,14 +149,11 @@ def _strict(data: bytes, size: tuple[int, int]) -> np.ndarray:
     Returns:
         Shape (height, width, 3), uint8.
     """
-    least: dict[str, Any] = {
-        "min_width": int(size[0] * _SPARE),
-        "min_height": int(size[1] * _SPARE),
-    }
+    width, height = (int(side * _SPARE) for side in size)
     try:
-        return simplejpeg.decode_jpeg(data, "RGB", **least)
+        return simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height)
     except ValueError:
-        return simplejpeg.decode_jpeg(_checked(data), "RGB", **least)
+        return simplejpeg.decode_jpeg(_checked(data), "RGB", min_width=width, min_height=height)
 
 
 def _bad_jpeg(message: str) -> PhotoError:

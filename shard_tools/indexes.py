@@ -95,9 +95,8 @@ def write_index(store_path: Path, options: IndexOptions) -> str:
 def _write(store: Store, options: IndexOptions, folder: Path) -> int:
     """Orders, indexes and the file that lists them; returns the photos per epoch."""
     split = store.split_rows(options.split)
-    table = store.samples(["key", "label", "shard", "offset", "size"]).slice(
-        split.start, len(split)
-    )
+    table = store.samples(["key", "label", "shard", "offset", "size"])
+    table = table.slice(split.start, len(split))
     lines = _Lines(table, label_digits(store.num_classes))
     labels = table["label"].to_numpy()
     epochs: list[dict[str, Any]] = []
@@ -124,7 +123,7 @@ class _Lines:
     """The index line of any photo of a split."""
 
     def __init__(self, table: Any, digits: int) -> None:
-        shards = one_array(table["shard"])
+        shards = one_array(table["shard"].unify_dictionaries())
         self._codes = shards.indices.to_numpy()
         self._shards = [name.removesuffix(".tar") for name in shards.dictionary.to_pylist()]
         self._keys = one_array(table["key"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 from PIL import Image
@@ -63,7 +64,9 @@ def exif_orientation(exif: bytes) -> int:
     """The orientation that an EXIF block gives, 1 where it gives none, or none that makes sense."""
     tags = Image.Exif()
     try:
-        tags.load(exif)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tags.load(exif)
         value = tags.get(Base.Orientation, 1)
     except Exception:  # Pillow raises whatever it trips over; a broken EXIF block turns nothing
         return 1

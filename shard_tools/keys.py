@@ -45,9 +45,9 @@ def make_keys(names: pa.ChunkedArray, paths: pa.ChunkedArray) -> pa.ChunkedArray
             names.take(picked).to_pylist(), paths.take(picked).to_pylist(), strict=True
         )
     ]
-    mask = np.zeros(len(names), bool)
-    mask[rows] = True
-    keys = pc.replace_with_mask(names, pa.chunked_array([pa.array(mask)]), pa.array(made))
+    place = np.arange(len(names))
+    place[rows] = len(names) + np.arange(len(rows))
+    keys = pa.chunked_array([*names.chunks, pa.array(made)]).take(pa.array(place))
     if pc.count_distinct(keys).as_py() != len(keys):
         raise StoreError("two photos get the same key; rename those with odd names")
     return keys

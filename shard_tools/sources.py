@@ -74,16 +74,17 @@ def _walk(root: Path, prefix: str) -> Iterator[str]:
                 continue
             if not entry.is_dir():
                 yield prefix + entry.name
-            elif not entry.is_symlink() or not _is_circle(entry.path):
+            elif not entry.is_symlink() or not _is_circle(root, prefix, entry.path):
                 folders.append(entry.name)
     for folder in folders:
         yield from _walk(root, f"{prefix}{folder}/")
 
 
-def _is_circle(link: str) -> bool:
-    """Whether a link to a directory leads to one that holds the link."""
-    place = os.path.realpath(os.path.dirname(link))  # noqa: PTH120
-    return Path(place).is_relative_to(os.path.realpath(link))
+def _is_circle(root: Path, prefix: str, link: str) -> bool:
+    """Whether a link, found in ``root/prefix``, leads to a directory on the way to itself."""
+    inside = root / prefix
+    way = [inside, *list(inside.parents)[: prefix.count("/")]]
+    return any(folder.samefile(link) for folder in way)
 
 
 def _is_utf8(path: str) -> bool:

@@ -84,7 +84,7 @@ class PackResult:
 
 
 def pack_shard(
-    task: PackTask, advance: Callable[[int], object] = lambda photos: None
+    task: PackTask, advance: Callable[[int], object] | None = None
 ) -> PackResult:
     """Write one shard and its index. Equal tasks give equal bytes.
 
@@ -92,8 +92,7 @@ def pack_shard(
 
     Args:
         task: what to pack.
-        advance: called with 1 after each photo (by default nothing happens); may raise to stop,
-            and then nothing is left behind.
+        advance: called with 1 after each photo; may raise to stop, then nothing is left behind.
 
     Raises:
         OSError: the shard cannot be written, or the source has gone.
@@ -122,7 +121,8 @@ def pack_shard(
                 shapes.append((photo.width, photo.height, hashlib.sha256(photo.data).digest()))
                 labels.append(label)
                 written += len(block)
-            advance(1)
+            if advance:
+                advance(1)
         file.write(TAR_END)
         digest.update(TAR_END)
     index = dali_index(entries).encode()
