@@ -64,14 +64,14 @@ class BuildOptions:
         check_fractions(self.splits)
         short, quality = self.photo.resize_short, self.photo.quality
         for name, value, low, high in (
-            ("resize-short", short or 1, 1, 65_500),
+            ("resize-short", short, 1, 65_500),
             ("quality", quality, 1, 100),
-            ("top-classes", self.top_classes or 1, 1, None),
+            ("top-classes", self.top_classes, 1, None),
             ("min-images", self.min_images, 0, None),
             ("shard-size", self.shard_size, 1, None),
             ("seed", self.seed, 0, 2**63 - 1),
         ):
-            if value < low or (high is not None and value > high):
+            if value is not None and (value < low or (high is not None and value > high)):
                 span = f"{low} or more" if high is None else f"{low} to {high}"
                 raise StoreError(f"--{name} is {value}; it must be {span}")
         if self.layout not in (None, *LAYOUTS):

@@ -1,0 +1,69 @@
+"""Running tasks in processes: all results, progress, clean ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from functools import partial
+
+import pytest
+
+from shard_tools.executor import Advance, run_tasks
+from shard_tools.format import StoreError
+
+
+def square(number: int, advance: Advance) -> int:
+    for _ in range(number):
+        advance(1)
+    return number * number
+
+
+def die(number: int, advance: Advance) -> int:
+    if number == 3:
+        os._exit(1)
+    return number
+
+
+def fail(number: int, advance: Advance) -> int:
+    raise OSError(28, "No space left on device")
+
+
+def endless(number: int, advance: Advance) -> int:
+    while number:
+        time.sleep(0.01)
+        advance(1)
+    return number
+
+
+def numbers(count: int) -> list:
+    return [partial(int, i) for i in range(count)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_results_and_all_progress(workers: int) -> None:
+    seen: list[int] = []
+    results = list(run_tasks(square, numbers(12), workers, seen.append))
+    assert sorted(results) == [i * i for i in range(12)]
+    assert sum(seen) == sum(range(12))
+
+
+def test_no_tasks() -> None:
+    assert list(run_tasks(square, [], 2, print)) == []
+
+
+def test_a_dead_worker_is_one_clear_error() -> None:
+    with pytest.raises(StoreError, match="a worker process died"):
+        list(run_tasks(die, numbers(6), 2, int))
+
+
+def test_an_error_comes_through() -> None:
+    with pytest.raises(OSError, match="No space"):
+        list(run_tasks(fail, numbers(3), 2, int))
+
+
+def test_closing_stops_running_tasks() -> None:
+    start = time.monotonic()
+    with closing(run_tasks(endless, numbers(3), 2, int)) as results:
+        assert next(results) == 0
+    assert time.monotonic() - start < 10
