@@ -1,0 +1,1 @@
+"""Figures for users: what it costs, what it reaches, against what they would pick instead."""

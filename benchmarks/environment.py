@@ -1,0 +1,68 @@
+"""Where a figure was measured: machine, versions, commit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+from glr_fast.data import usable_cores
+
+PACKAGES = (
+    "torch",
+    "timm",
+    "nvidia-dali-cuda130",
+    "nvidia-nvimgcodec-cu13",
+    "opencv-python-headless",
+)
+
+
+def repository() -> Path:
+    """The root of the working tree."""
+    return Path(__file__).resolve().parents[1]
+
+
+def commit() -> str:
+    """The commit that is checked out, marked if files differ from it."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+        cwd=repository(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def processor() -> str:
+    """Name of the CPU."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def gpu() -> str:
+    """Name and driver of the GPU, or that there is none."""
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return "no GPU"
+    return done.stdout.strip().replace("\n", "; ") or "no GPU"
+
+
+def describe() -> str:
+    """One paragraph for a page of results."""
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    return (
+        f"Machine: {processor()}, {usable_cores()} cores, {gpu()}; Python "
+        f"{platform.python_version()}, {versions}; commit {commit()}."
+    )
