@@ -1,4 +1,4 @@
-"""Sampling policies: which photo of a split stands at which place of an epoch.
+"""Epoch orders: which photo of a split stands at which place of an epoch.
 
 Pure numpy. The same functions drive the training loader and write the files of
 ``glr-shard index``, so that the two cannot disagree.
@@ -10,12 +10,12 @@ the seed and the epoch alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from shard_tools.policies import parse_policy, policy_at
+
 #: Purposes of random streams. Streams of different purposes never share a key.
-_SHUFFLE, _CLASS_ORDER, _PHOTO_ORDER, _ROUNDING = range(4)
+_SHUFFLE, _CLASS_ORDER, _PHOTO_ORDER, _ROUNDING, _WINDOW = range(5)
 
 
 def generator(seed: int, purpose: int, epoch: int = 0) -> np.random.Generator:
@@ -28,24 +28,6 @@ def stream_key(seed: int, purpose: int, epoch: int = 0) -> np.ndarray:
     return np.random.SeedSequence([seed, purpose, epoch]).generate_state(2, np.uint64)
 
 
-def natural_share(counts: np.ndarray) -> np.ndarray:
-    """Share of an epoch that each class gets as the photos fall. Shape (classes,), sums to 1."""
-    return counts / counts.sum()
-
-
-def balanced_share(counts: np.ndarray) -> np.ndarray:
-    """The same share for each class that has photos. Shape (classes,), sums to 1."""
-    present = counts > 0
-    return present / present.sum()
-
-
-#: Policy name -> share of an epoch per class, from the photos per class.
-POLICIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "natural": natural_share,
-    "balanced": balanced_share,
-}
-
-
 def epoch_order(labels: np.ndarray, policy: str, seed: int, epoch: int) -> np.ndarray:
     """The order of one epoch.
 
@@ -55,7 +37,7 @@ def epoch_order(labels: np.ndarray, policy: str, seed: int, epoch: int) -> np.nd
 
     Args:
         labels: label of each photo of the split, shape (photos,), integer.
-        policy: a name in ``POLICIES``.
+        policy: a policy or a schedule, as ``policies`` describes.
         seed: seed of the run.
         epoch: counted from 0.
 
@@ -63,15 +45,15 @@ def epoch_order(labels: np.ndarray, policy: str, seed: int, epoch: int) -> np.nd
         Positions in the split, shape (photos,), int64.
 
     Raises:
-        KeyError: unknown policy.
+        StoreError: a policy that cannot be parsed.
     """
-    share_of = POLICIES[policy]
+    now = policy_at(policy, epoch)
     shuffle = generator(seed, _SHUFFLE, epoch)
-    if policy == "natural":
+    if now.name == "natural":
         return shuffle.permutation(len(labels))
     counts = np.bincount(labels)
-    quota = len(labels) * share_of(counts)
-    drawn = _draw_in_turn(labels, counts, quota, seed, epoch)
+    since = max(first for first, _ in parse_policy(policy) if first <= epoch)
+    drawn = _draw_in_turn(labels, counts, len(labels) * now.share(counts), seed, since, epoch)
     shuffle.shuffle(drawn)
     return drawn
 
@@ -99,12 +81,12 @@ def class_draws(quota: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 
 
 def _draw_in_turn(
-    labels: np.ndarray, counts: np.ndarray, quota: np.ndarray, seed: int, epoch: int
+    labels: np.ndarray, counts: np.ndarray, quota: np.ndarray, seed: int, since: int, epoch: int
 ) -> np.ndarray:
     """Positions drawn in one epoch, class by class: each class goes round its photos in a fixed
-    random order and goes on where the epoch before it stopped."""
+    random order and goes on where the epoch before it stopped (the first being ``since``)."""
     start = np.zeros(len(counts), np.int64)
-    for earlier in range(epoch):
+    for earlier in range(since, epoch):
         start += class_draws(quota, seed, earlier)
     draws = class_draws(quota, seed, epoch)
 
@@ -114,3 +96,39 @@ def _draw_in_turn(
     label = np.repeat(np.arange(len(counts)), draws)
     turn = np.arange(len(label)) - np.repeat(np.cumsum(draws) - draws, draws)
     return ring[first[label] + (start[label] + turn) % counts[label]]
+
+
+def windowed(
+    order: np.ndarray, shard: np.ndarray, window: int, seed: int, epoch: int
+) -> np.ndarray:
+    """The same draws in an order that reads few shards at a time.
+
+    The shards are shuffled; the photos of each ``window`` consecutive ones are shuffled together,
+    and one such window follows the other: at any time ``window`` shards are read, each once.
+
+    Args:
+        order: positions in the split, shape (photos,), from :func:`epoch_order`.
+        shard: number of the shard of each photo of the split, shape (photos,), integer.
+        window: shards that are mixed at a time; as many as there are gives a global shuffle.
+        seed: seed of the run.
+        epoch: counted from 0.
+
+    Returns:
+        The entries of ``order`` in another order, same shape, int64.
+    """
+    random = generator(seed, _WINDOW, epoch)
+    place = random.permutation(int(shard.max()) + 1)
+    group = place[shard[order]] // window
+    # ``order`` is shuffled already: a stable sort by group leaves each group shuffled.
+    return order[np.argsort(group, kind="stable")]
+
+
+def mixing(order: np.ndarray) -> float:
+    """How well an order mixes the storage: 1 for a global shuffle, near 0 for reading in sequence.
+
+    The mean distance in the split between neighbours of the order, over what a uniform shuffle
+    gives on average (a third of the photos).
+    """
+    if len(order) < 2:
+        return 1.0
+    return float(np.abs(np.diff(order)).mean() / ((order.max() + 1) / 3))

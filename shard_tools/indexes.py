@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from shard_tools.arrow import one_array
-from shard_tools.balance import POLICIES, epoch_order
+from shard_tools.balance import epoch_order
 from shard_tools.format import (
     INDEX_DIR,
     SPLITS,
@@ -26,6 +26,7 @@ from shard_tools.format import (
     dali_index,
     label_digits,
 )
+from shard_tools.policies import parse_policy
 
 INDEX_FILE = "index.json"
 INDEX_FORMAT = "glr-index"
@@ -37,7 +38,7 @@ class IndexOptions:
     """What to write."""
 
     policy: str
-    """A name in ``balance.POLICIES``."""
+    """A policy or a schedule, as ``policies`` describes."""
     epochs: int
     """How many epochs, from epoch 0."""
     seed: int
@@ -48,9 +49,7 @@ class IndexOptions:
     """Which photos are drawn."""
 
     def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
-            known = ", ".join(POLICIES)
-            raise StoreError(f"--policy {self.policy!r} is unknown; the policies are {known}")
+        parse_policy(self.policy)
         if self.split not in SPLITS:
             raise StoreError(f"--split {self.split!r} is unknown; give {', '.join(SPLITS)}")
         if self.epochs < 1:

@@ -10,8 +10,8 @@ from glr_fast.data.loader import (
     usable_cores,
 )
 from glr_fast.data.plan import Augmentation, Plan, Rank
-from shard_tools.balance import POLICIES
 from shard_tools.format import Store, StoreError
+from shard_tools.policies import POLICIES
 
 __all__ = [
     "IMAGENET_MEAN",

@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 
 from glr_fast.data import crops
-from shard_tools.balance import POLICIES, epoch_order, stream_key
+from shard_tools.balance import epoch_order, stream_key
 from shard_tools.format import Store, StoreError
+from shard_tools.policies import parse_policy
 
 Remainder = Literal["drop", "pad"]
 
@@ -129,10 +130,7 @@ class Plan:
     """Evaluation: side of the centre crop over the photo's shorter side (224 of 256)."""
 
     def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
-            raise StoreError(
-                f"unknown sampling policy {self.policy!r}; there are {', '.join(POLICIES)}"
-            )
+        parse_policy(self.policy)
         if self.batch_size < 1 or self.batch_size % self.rank.world_size:
             raise StoreError(
                 f"batch size {self.batch_size} cannot be shared equally by "

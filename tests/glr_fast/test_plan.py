@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glr_fast.data.plan import DRAWS_PER_PLACE, Plan, Rank, Samples, place_uniforms
-from shard_tools.balance import POLICIES
 from shard_tools.format import StoreError
+from shard_tools.policies import POLICIES
 
 WORLD_SIZES = (1, 2, 3, 4, 8)
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shard_tools.balance import POLICIES, class_draws, epoch_order
+from shard_tools.balance import class_draws, epoch_order, mixing, windowed
+from shard_tools.format import StoreError
+from shard_tools.policies import POLICIES, parse_policy, policy_at
 
 label_lists = st.lists(st.integers(0, 12), min_size=1, max_size=120).map(np.array)
 seeds = st.integers(0, 2**32 - 1)
@@ -67,6 +69,104 @@ def test_fractional_quotas_come_true_over_epochs() -> None:
     np.testing.assert_allclose(mean, quota, atol=0.05)
 
 
-def test_an_unknown_policy_is_an_error() -> None:
-    with pytest.raises(KeyError):
-        epoch_order(np.zeros(3, int), "no-such", 0, 0)
+@given(
+    labels=label_lists,
+    policy=st.sampled_from(["balanced", "sqrt", "effective:0.9", "repeat:20:4", "natural"]),
+    seed=seeds,
+    epoch=st.integers(0, 3),
+)
+def test_every_policy_gives_each_class_its_share_to_within_a_photo(
+    labels: np.ndarray, policy: str, seed: int, epoch: int
+) -> None:
+    counts = np.bincount(labels)
+    order = epoch_order(labels, policy, seed, epoch)
+    quota = len(labels) * policy_at(policy, epoch).share(counts)
+    assert len(order) == len(labels)
+    drawn = np.bincount(labels[order], minlength=len(counts))
+    assert (np.abs(drawn - quota) < 1 + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    ("policy", "shares"),
+    [
+        ("natural", [0.9, 0.09, 0.01]),
+        ("balanced", [1 / 3, 1 / 3, 1 / 3]),
+        ("sqrt", np.sqrt([900, 90, 10]) / np.sqrt([900, 90, 10]).sum()),
+        ("effective:0", [0.9, 0.09, 0.01]),
+        ("effective:0.99999999", [1 / 3, 1 / 3, 1 / 3]),
+        ("repeat:90", np.array([900, 90, 30]) / 1020),
+        ("repeat:90:2", np.array([900, 90, 20]) / 1010),
+    ],
+)
+def test_shares_by_hand(policy: str, shares: list[float]) -> None:
+    share = policy_at(policy, 0).share(np.array([900, 90, 10]))
+    np.testing.assert_allclose(share, shares, rtol=1e-4)
+
+
+def test_a_class_without_photos_gets_nothing() -> None:
+    for policy in POLICIES:
+        share = policy_at(policy, 0).share(np.array([5, 0, 3]))
+        assert share[1] == 0
+        assert share.sum() == pytest.approx(1)
+
+
+def test_a_schedule_changes_policy_at_its_epoch() -> None:
+    labels = np.repeat(np.arange(4), [30, 6, 3, 1])
+    schedule = "natural,balanced@2,sqrt@5"
+    for epoch, policy in enumerate(["natural", "natural", *["balanced"] * 3, "sqrt"]):
+        assert policy_at(schedule, epoch).name == policy
+    assert sorted(epoch_order(labels, schedule, 0, 1)) == list(range(40))
+    drawn = np.concatenate([epoch_order(labels, schedule, 0, e) for e in (2, 3, 4)])
+    assert (np.bincount(labels[drawn]) == 30).all()
+    uses = np.bincount(drawn, minlength=40)
+    assert set(uses[:30]) == {1}  # turns are counted from the epoch where the policy began
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no-such", "unknown sampling policy 'no-such'; there are natural, balanced"),
+        ("balanced:3", "balanced takes 0 parameters, 1 given"),
+        ("effective:x", "must be numbers"),
+        ("effective:1", r"not in \[0, 1\)"),
+        ("repeat:0", "must be over 0"),
+        ("natural,balanced", "write a schedule as"),
+        ("natural@2,balanced", "write a schedule as"),
+        ("natural,sqrt@5,balanced@5", "must rise"),
+        ("", "unknown sampling policy"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_said(text: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        parse_policy(text)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=12),
+    window=st.integers(1, 13),
+    policy=st.sampled_from(["natural", "balanced"]),
+    epoch=st.integers(0, 3),
+)
+def test_a_window_keeps_the_draws_and_reads_each_shard_once(
+    sizes: list[int], window: int, policy: str, epoch: int
+) -> None:
+    shard = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.arange(len(shard)) % 5
+    whole = epoch_order(labels, policy, 1, epoch)
+    order = windowed(whole, shard, window, 1, epoch)
+    assert sorted(order) == sorted(whole)
+    open_shards: list[int] = []
+    places = {s: np.flatnonzero(shard[order] == s) for s in np.unique(shard[order])}
+    for place in range(len(order)):
+        open_shards.append(sum(p[0] <= place <= p[-1] for p in places.values()))
+    assert max(open_shards) <= window
+
+
+def test_mixing_tells_a_shuffle_from_a_sequence() -> None:
+    labels, shard = np.zeros(20_000, int), np.arange(20_000) // 1000
+    whole = epoch_order(labels, "natural", 0, 0)
+    assert mixing(whole) == pytest.approx(1, abs=0.02)
+    assert mixing(np.arange(20_000)) < 0.001
+    by_window = [mixing(windowed(whole, shard, w, 0, 0)) for w in (1, 4, 10, 20)]
+    assert by_window == sorted(by_window)
+    assert by_window[-1] == pytest.approx(1, abs=0.02)

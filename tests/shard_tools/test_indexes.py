@@ -113,7 +113,7 @@ def test_dali_draws_exactly_these(store: Store, index: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"policy": "fair"}, "'fair' is unknown; the policies are natural, balanced"),
+        ({"policy": "fair"}, "unknown sampling policy 'fair'; there are natural, balanced"),
         ({"epochs": 0}, "--epochs is 0"),
         ({"seed": -1}, "--seed is -1"),
         ({"name": "../x"}, "letters, digits"),
