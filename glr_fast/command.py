@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -107,7 +108,10 @@ def _recipe(name: str) -> Config:
 def _config_of_run(arguments: list[str]) -> Config:
     _, out = _take(arguments, "--out")
     file = Path(out or Config().out) / "config.json"
-    return Config.from_json(file.read_text(), str(file)) if file.is_file() else Config()
+    if not file.is_file():
+        return Config()
+    config = Config.from_json(file.read_text(), str(file))
+    return replace(config, run=replace(config.run, max_steps=None))  # where it was cut short
 
 
 def _take(arguments: list[str], flag: str) -> tuple[list[str], str | None]:

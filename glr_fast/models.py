@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import socket
@@ -261,8 +262,8 @@ def _hub_reachable() -> bool:
 
 
 def _similar(name: str) -> str:
-    found = timm.list_models(f"*{name.split('.')[0][:8]}*")[:3]
-    return f"; some it has: {', '.join(found)}" if found else ""
+    found = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
+    return f"; did you mean {', '.join(found)}?" if found else ""
 
 
 def _head(model: nn.Module) -> nn.Module:

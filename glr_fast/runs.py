@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import (
     DistributedDataParallelKwargs,
+    LoggerType,
     ProjectConfiguration,
     broadcast_object_list,
 )
@@ -27,7 +28,9 @@ def open_accelerator(config: Config) -> Accelerator:
     """
     # Frozen layers have no gradients, which DDP must be told to look for, at some cost.
     ddp = DistributedDataParallelKwargs(find_unused_parameters=config.model.freeze_epochs > 0)
-    folder = str(config.out)
+    folder, known = str(config.out), ["none", *map(str, LoggerType)]
+    if config.tracker not in known:
+        raise ConfigError(f"--tracker {config.tracker}: unknown; there are {', '.join(known)}")
     try:
         accelerator = Accelerator(
             mixed_precision=None if config.precision == "auto" else config.precision,
@@ -36,7 +39,7 @@ def open_accelerator(config: Config) -> Accelerator:
             kwargs_handlers=[ddp],
         )
     except ValueError as error:
-        raise ConfigError(str(error).splitlines()[0]) from None
+        raise ConfigError(f"--precision {config.precision}: {error}") from None
     if config.tracker != "none" and not accelerator.log_with:
         raise ConfigError(
             f"--tracker {config.tracker}: its package is not installed; install it, or take "
