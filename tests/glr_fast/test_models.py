@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from glr_fast import models
+from glr_fast.config import Config, ConfigError, ModelConfig, OptimConfig
+from glr_fast.optim import build_optimizer, parameter_groups, set_lr
+
+TINY = ModelConfig(name="test_resnet", pretrained=False)
+
+
+def build(classes: int = 5, **fields: Any) -> nn.Module:
+    return models.build_model(
+        ModelConfig(**{"name": TINY.name, "pretrained": False} | fields), classes
+    )  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """Weights of the tiny model with 1000 classes, half precision, without counters."""
+    state = build(1000).state_dict()
+    state = {k: v.half() for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    safetensors.torch.save_file(state, tmp_path / "w.safetensors")
+    return tmp_path / "w.safetensors"
+
+
+def test_last_layer_has_the_classes() -> None:
+    assert build(7)(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
+
+
+def test_weights_fill_all_but_the_last_layer_in_float32(weights: Path) -> None:
+    model = build(5, weights=weights)
+    given = safetensors.torch.load_file(weights)
+    head = models.head_parameters(model)
+    for name, value in model.named_parameters():
+        assert value.dtype == torch.float32
+        if id(value) not in head:
+            torch.testing.assert_close(value.half(), given[name], rtol=0, atol=0)
+
+
+def test_pth_with_wrappers_is_read(weights: Path, tmp_path: Path) -> None:
+    state = {f"module.{k}": v for k, v in safetensors.torch.load_file(weights).items()}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "w.pth")
+    a, b = build(weights=weights), build(weights=tmp_path / "w.pth")
+    name = next(iter(a.state_dict()))
+    assert torch.equal(a.state_dict()[name], b.state_dict()[name])
+
+
+def test_weights_of_another_architecture_name_the_mismatches(weights: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(name="test_efficientnet", weights=weights)
+    message = str(caught.value)
+    assert "another architecture: 0 of the" in message
+    assert "conv_stem.weight is missing" in message
+    assert "\n" not in message
+
+
+def test_one_tensor_of_another_shape_is_refused(weights: Path, tmp_path: Path) -> None:
+    state = safetensors.torch.load_file(weights)
+    name = next(k for k, v in state.items() if v.ndim == 4)
+    state[name] = state[name][:-1].contiguous()
+    safetensors.torch.save_file(state, tmp_path / "bad.safetensors")
+    with pytest.raises(ConfigError, match=f"{name} is .*, not "):
+        build(weights=tmp_path / "bad.safetensors")
+
+
+@pytest.mark.parametrize(
+    "name", ["missing.safetensors", "text.safetensors", "text.pth", "list.pth"]
+)
+def test_a_file_without_weights_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "text.safetensors").write_text("not weights at all")
+    (tmp_path / "text.pth").write_text("not weights at all")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ConfigError, match=name) as caught:
+        build(weights=tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_model_names_similar_ones() -> None:
+    with pytest.raises(ConfigError, match="timm has no such model; did you mean resnet50"):
+        build(name="resnet5O")
+
+
+def test_no_hub_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models.huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(models, "_hub_reachable", lambda: False)
+    monkeypatch.setattr(models.huggingface_hub.constants, "HF_HUB_CACHE", "/nonexistent")
+    with pytest.raises(ConfigError, match=r"--model\.weights FILE.*--model\.no-pretrained"):
+        build(pretrained=True, name="resnet18")
+
+
+def test_cosine_head_is_bounded_and_float32_under_autocast() -> None:
+    model = build(6, head="cosine")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = model(torch.randn(3, 3, 64, 64))
+    assert out.dtype == torch.float32
+    assert out.abs().max() <= 1 + 1e-5
+    head = model.get_submodule(models._head_name(model))
+    assert isinstance(head, models.CosineHead)
+
+
+def test_frozen_backbone_keeps_weights_and_statistics() -> None:
+    model = build(4)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    optimizer = build_optimizer(OptimConfig(lr=0.1, weight_decay=0.1), model)
+    models.set_frozen(model, True)
+    models.train_mode(model, True)
+    set_lr(optimizer, 0.1)
+    for _ in range(3):
+        model(torch.randn(4, 3, 64, 64)).logsumexp(1).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed == {"fc.weight", "fc.bias"}
+    models.set_frozen(model, False)
+    models.train_mode(model, False)
+    assert all(p.requires_grad for p in model.parameters())
+    assert all(m.training for m in model.modules())
+
+
+def test_groups_decay_no_norms_and_scale_the_backbone() -> None:
+    model = build(4)
+    groups = parameter_groups(OptimConfig(weight_decay=0.05, backbone_lr_scale=0.2), model)
+    placed = [id(p) for group in groups for p in group["params"]]
+    assert sorted(placed) == sorted(id(p) for p in model.parameters())
+    head = models.head_parameters(model)
+    for group in groups:
+        for parameter in group["params"]:
+            assert group["weight_decay"] == (0.05 if parameter.ndim > 1 else 0.0)
+            assert group["lr_scale"] == (1.0 if id(parameter) in head else 0.2)
+
+
+def test_strides_move_without_changing_the_weights() -> None:
+    plain, moved = (build(3, name="resnet50", stride_in_1x1=flag) for flag in (False, True))
+    for name, weight in plain.named_parameters():
+        if name.endswith("bn3.weight"):  # 0 in a new model: no block would have any effect
+            nn.init.ones_(weight)
+    moved.load_state_dict(plain.state_dict())
+    block = moved.get_submodule("layer2.0")
+    assert block.conv1.stride == (2, 2)  # type: ignore[attr-defined]
+    assert block.conv2.stride == (1, 1)  # type: ignore[attr-defined]
+    x = torch.randn(1, 3, 64, 64)
+    a, b = plain.eval()(x), moved.eval()(x)
+    assert a.shape == b.shape
+    assert not torch.equal(a, b)
+    with pytest.raises(ConfigError, match="bottleneck"):
+        build(name="test_efficientnet", stride_in_1x1=True)
+
+
+def test_normalise_by_hand() -> None:
+    images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    images = images.to(memory_format=torch.channels_last)
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+    out = models.Normalise(mean, std, torch.device("cpu"))(images)
+    for channel in range(3):
+        expected = (images[:, channel].double() / 255 - mean[channel]) / std[channel]
+        torch.testing.assert_close(out[:, channel].double(), expected, rtol=1e-5, atol=1e-5)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_card_round_trip_builds_the_same_shape() -> None:
+    config = Config(model=ModelConfig(name="test_resnet", pretrained=False, head="cosine"))
+    model = models.build_model(config.model, 9)
+    card = models.ModelCard.of(model, config, 9)
+    again = models.ModelCard.from_json(card.to_json(), "x")
+    assert again == card
+    assert again.logit_scale == 30
+    again.build().load_state_dict(model.state_dict())
+    with pytest.raises(ConfigError, match=r"file\.json: not a model card"):
+        models.ModelCard.from_json("{}", "file.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet50", "tf_efficientnet_b0"])
+def test_shared_weights_fit(shared: Path, name: str) -> None:
+    build(13, name=name, weights=shared / "weights" / f"{name}.safetensors")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from glr_fast.config import Config, ConfigError, LossConfig, ModelConfig, OptimConfig, RunConfig
+from glr_fast.schedule import Schedule, lr_factor
+
+
+def schedule(
+    steps_per_epoch: int = 10, accumulate: int = 1, epochs: int = 4, **run: object
+) -> Schedule:
+    config = Config(
+        optim=OptimConfig(epochs=epochs, accumulate_steps=accumulate, lr=2.0, warmup_epochs=1),
+        model=ModelConfig(freeze_epochs=1),
+        loss=LossConfig(reweight_from=0.75),
+        run=RunConfig(**run),  # type: ignore[arg-type]
+    )
+    return Schedule.of(config, steps_per_epoch)
+
+
+def test_learning_rate_by_hand() -> None:
+    rates = [lr_factor(update, 8, 4, 0.0) for update in range(9)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[4] == 1.0
+    assert rates[6] == pytest.approx(0.5)
+    assert rates[8] == pytest.approx(0.0, abs=1e-12)
+    assert lr_factor(8, 8, 4, 0.1) == pytest.approx(0.1)
+    assert lr_factor(0, 5, 0, 0.0) == 1.0
+    assert lr_factor(20, 8, 4, 0.0) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_all_batches_of_an_update_have_its_learning_rate() -> None:
+    plan = schedule(accumulate=4)
+    assert plan.total == 40
+    assert plan.warmup == 2  # round(10 / 4)
+    assert len({plan.lr(step) for step in range(4, 8)}) == 1
+    assert plan.lr(0) == 1.0  # half of the peak of 2
+
+
+def test_phases() -> None:
+    plan = schedule()
+    assert [plan.is_frozen(step) for step in (0, 9, 10)] == [True, True, False]
+    assert [plan.is_reweighted(step) for step in (29, 30)] == [False, True]
+    never = Schedule.of(Config(), 10)
+    assert not never.is_frozen(0)
+    assert not never.is_reweighted(99)
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "every", "due"),
+    [
+        (1, 10, [10, 20, 25]),
+        (4, 10, [12, 20, 24]),
+        (1, 0, [25]),
+        (3, 1, [3, 6, 9, 12, 15, 18, 21, 24]),
+    ],
+)
+def test_due_comes_between_updates_and_at_the_end(
+    accumulate: int, every: int, due: list[int]
+) -> None:
+    plan = schedule(steps_per_epoch=5, epochs=5, accumulate=accumulate)
+    assert [done for done in range(1, 26) if plan.due(every, done)] == due
+
+
+def test_fractions_of_epochs() -> None:
+    plan = schedule(save_every=0.25, eval_every=2)
+    assert plan.save_every == 3  # 2.5 steps, on the step that completes them
+    assert plan.eval_every == 20
+
+
+def test_max_steps_ends_the_run_but_not_the_schedule() -> None:
+    short, whole = schedule(max_steps=7), schedule()
+    assert short.last == 7
+    assert whole.last == 40
+    assert [short.lr(step) for step in range(7)] == [whole.lr(step) for step in range(7)]
+    assert schedule(max_steps=7, accumulate=4).last == 8
+    assert schedule(max_steps=99).last == 40
+
+
+def test_less_than_one_update_is_refused() -> None:
+    config = replace(Config(), optim=OptimConfig(epochs=1, accumulate_steps=8))
+    with pytest.raises(ConfigError, match="accumulate-steps 8: the whole run has 5 batches"):
+        Schedule.of(config, 5)
