@@ -1,0 +1,156 @@
+"""Two gloo processes, started by the command the README gives: really two, and equal to one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+
+from glr_fast.config import EvaluateOptions
+from glr_fast.evaluate import evaluate
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+WORKER = Path(__file__).with_name("worker.py")
+
+#: No batch norm, no dropout: the same global batch gives the same update however it is shared.
+FLAGS = (
+    "--model.name test_vit --model.no-pretrained --data.batch-size 8 --data.image-size 160 "
+    "--data.threads 1 --optim.epochs 2 --run.log-every 1 --run.save-every 1 --optim.lr 0.003 "
+    "--optim.backbone-lr-scale 1 --optim.warmup-epochs 0 --tracker none"
+)
+
+
+def launch(processes: int, *command: str) -> subprocess.CompletedProcess[str]:
+    """Start as many CPU processes as wanted, with accelerate launch."""
+    start = ["-m", "accelerate.commands.accelerate_cli", "launch", "--num_processes"]
+    start += [str(processes), "--num_machines", "1", "--mixed_precision", "no"]
+    if processes > 1:
+        config = REPOSITORY / "launch" / "accelerate" / "two_cpu_processes.yaml"
+        start = [*start[:3], "--config_file", str(config)]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *start, *command],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def run(processes: int, store: Path, out: Path, *flags: str) -> list[dict[str, Any]]:
+    """Train with the spying worker; what each rank saw, by rank."""
+    done = launch(
+        processes,
+        str(WORKER),
+        "--data.store",
+        str(store),
+        "--out",
+        str(out),
+        *FLAGS.split(),
+        *flags,
+    )
+    assert done.returncode == 0, done.stderr
+    files = sorted(out.glob("seen-*.json"))
+    return [json.loads(file.read_text()) for file in files]
+
+
+@pytest.fixture(scope="module")
+def one(store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    out = tmp_path_factory.mktemp("one") / "run"
+    return out, run(1, store, out)
+
+
+@pytest.fixture(scope="module")
+def two(store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    out = tmp_path_factory.mktemp("two") / "run"
+    return out, run(2, store, out)
+
+
+def losses(out: Path) -> list[float]:
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [line["train/loss"] for line in lines if "train/loss" in line]
+
+
+def test_there_really_are_two(two: tuple[Path, list[dict[str, Any]]]) -> None:
+    seen = two[1]
+    assert [rank["rank"] for rank in seen] == [0, 1]
+    assert [rank["world_size"] for rank in seen] == [2, 2]
+    assert [rank["backend"] for rank in seen] == ["gloo", "gloo"]
+    assert seen[0]["pid"] != seen[1]["pid"]
+
+
+def test_they_see_disjoint_slices_of_the_same_global_batches(
+    one: tuple[Path, list[dict[str, Any]]], two: tuple[Path, list[dict[str, Any]]]
+) -> None:
+    alone, (first, second) = one[1][0]["rows"], (rank["rows"] for rank in two[1])
+    assert len(alone) == len(first) == len(second) > 4
+    for whole, a, b in zip(alone, first, second, strict=True):
+        assert len(whole) == 8
+        assert not set(a) & set(b)
+        assert a + b == whole
+
+
+def test_they_end_with_equal_weights(two: tuple[Path, list[dict[str, Any]]]) -> None:
+    first, second = (rank["weights_sha256"] for rank in two[1])
+    assert first == second
+
+
+def test_the_loss_curve_is_that_of_one_process(
+    one: tuple[Path, list[dict[str, Any]]], two: tuple[Path, list[dict[str, Any]]]
+) -> None:
+    np.testing.assert_allclose(losses(two[0]), losses(one[0]), rtol=2e-3, atol=2e-3)
+
+
+def test_each_evaluated_photo_counts_once(
+    two: tuple[Path, list[dict[str, Any]]], store: Path, tmp_path: Path
+) -> None:
+    """Six photos a batch leave a rest: the last batch is partly filler."""
+    flags = ["--run", str(two[0]), "--store", str(store), "--split", "val,test"]
+    done = launch(2, "launch/evaluate.py", *flags, "--batch-size", "6")
+    assert done.returncode == 0, done.stderr
+    shared = json.loads((two[0] / "eval-val-test" / "metrics.json").read_text())
+    alone = evaluate(
+        EvaluateOptions(run=two[0], store=store, split="val,test", batch_size=5, out=tmp_path)
+    )
+    assert shared.pop("loss") == pytest.approx(alone.pop("loss"), rel=1e-5)
+    assert shared == alone
+
+
+def test_two_continue_what_one_began(store: Path, tmp_path: Path, one: tuple[Path, Any]) -> None:
+    """The checkpoint holds the bare model: the number of processes may change."""
+    out = tmp_path / "run"
+    run(1, store, out, "--run.max-steps", "5")
+    run(2, store, out, "--resume")
+    np.testing.assert_allclose(losses(out), losses(one[0]), rtol=2e-3, atol=2e-3)
+
+
+def test_frozen_and_accumulated_with_batch_norm(store: Path, tmp_path: Path) -> None:
+    """What DDP must be told of: parameters without gradients, then with; steps without exchange."""
+    flags = (
+        "--model.name test_resnet --model.freeze-epochs 1 --optim.accumulate-steps 2 "
+        "--data.image-size 64 --loss.name ldam"
+    )
+    out = tmp_path / "run"
+    seen = run(2, store, out, *flags.split())
+    assert seen[0]["weights_sha256"] == seen[1]["weights_sha256"]
+    first, last = (
+        safetensors.torch.load_file(out / "checkpoints" / name / "model.safetensors")
+        for name in sorted(path.name for path in (out / "checkpoints").iterdir())
+    )
+    assert any((first[key] != last[key]).any() for key in first if "conv" in key)
+
+
+def test_an_error_is_said_once(store: Path, tmp_path: Path) -> None:
+    flags = ["--data.store", str(store), "--out", str(tmp_path / "run"), "--data.batch-size", "7"]
+    done = launch(2, "launch/train.py", *flags, "--model.no-pretrained", "--tracker", "none")
+    assert done.returncode != 0
+    assert done.stderr.count("cannot be shared equally") == 1

@@ -1,0 +1,327 @@
+"""From a store to a trained and evaluated model: train, kill, resume, evaluate; and bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from accelerate import Accelerator
+
+from glr_fast.checkpoint import checkpoint_folders, newest_checkpoint
+from glr_fast.config import (
+    Config,
+    ConfigError,
+    DataConfig,
+    EvaluateOptions,
+    LossConfig,
+    ModelConfig,
+    OptimConfig,
+    RunConfig,
+    TrainingError,
+)
+from glr_fast.data import Store, StoreError
+from glr_fast.evaluate import evaluate
+from glr_fast.logbook import read_metrics
+from glr_fast.trainer import Trainer, train
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def config(store: Path, out: Path, **parts: Any) -> Config:
+    """A run of seconds: 4 epochs of a tiny model, every thing that depends on the step in use."""
+    base = Config(
+        data=DataConfig(store=store, batch_size=8, image_size=48, threads=1),
+        model=ModelConfig(name="test_resnet", pretrained=False, dropout=0.3, freeze_epochs=1),
+        loss=LossConfig(name="ldam", reweight_from=0.5),
+        optim=OptimConfig(epochs=4, lr=0.01, backbone_lr_scale=1.0, accumulate_steps=2),
+        run=RunConfig(log_every=1, eval_every=2, save_every=0.5),
+        out=out,
+        tracker="none",
+    )
+    return replace(base, **parts)
+
+
+def figures(run: Path, *names: str) -> list[tuple[Any, ...]]:
+    """(step, value, ...) of every logged line that has these figures."""
+    lines = read_metrics(run)
+    return [(line["step"], *(line[n] for n in names)) for line in lines if names[0] in line]
+
+
+@pytest.fixture(scope="module")
+def whole(store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, dict[str, Any]]:
+    """A run that was never stopped, and its final weights."""
+    wanted = config(store, tmp_path_factory.mktemp("whole") / "run")
+    done = train(wanted)
+    return wanted, {k: v.clone() for k, v in done.bare_model.state_dict().items()}
+
+
+def test_a_resumed_run_equals_the_whole_one_to_the_bit(
+    whole: tuple[Config, dict[str, Any]], tmp_path: Path
+) -> None:
+    wanted, weights = whole
+    part = replace(wanted, out=tmp_path / "run")
+    # Three stops: in the frozen phase, in mid-epoch, after the re-weighting has begun. What came
+    # after the last checkpoint is forgotten and done again.
+    for steps in (4, 11, 22):
+        train(replace(part, resume=True, run=replace(part.run, max_steps=steps)))
+    shutil.rmtree(checkpoint_folders(part.out)[-1])
+    done = train(replace(part, resume=True))
+    names = ("train/loss", "train/accuracy", "train/lr", "train/grad_norm")
+    resumed, expected = figures(part.out, *names), figures(wanted.out, *names)
+    assert expected
+    assert resumed == expected
+    assert figures(part.out, "val/loss")[-1] == figures(wanted.out, "val/loss")[-1]
+    for name, value in done.bare_model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_a_killed_run_continues(whole: tuple[Config, dict[str, Any]], tmp_path: Path) -> None:
+    """SIGKILL at any moment leaves whole checkpoints only."""
+    wanted, _ = whole
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.json").write_text(replace(wanted, out=out).to_json())
+    command = [sys.executable, "launch/train.py", "--resume", "--out", str(out)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while newest_checkpoint(out) is None and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for folder in checkpoint_folders(out):
+        assert (folder / "trainer.json").is_file()
+        assert (folder / "optimizer.bin").is_file()
+    train(replace(wanted, out=out, resume=True))
+    # Another process, so perhaps other vector units in use: equal threads give equal bits here.
+    assert figures(out, "train/loss") == figures(wanted.out, "train/loss")
+
+
+def test_evaluation_writes_table_and_figures(
+    whole: tuple[Config, dict[str, Any]], tmp_path: Path
+) -> None:
+    wanted, _ = whole
+    store = Store.open(wanted.data.store)
+    options = EvaluateOptions(run=wanted.out, store=store.path, split="val,test", out=tmp_path)
+    result = evaluate(options)
+    table = pq.read_table(tmp_path / "predictions.parquet")
+    samples = store.samples(["key", "label", "split"]).to_pydict()
+    expected = {
+        k: (label, split)
+        for k, label, split in zip(*samples.values(), strict=True)
+        if split != "train"
+    }
+    seen = table.to_pydict()
+    got = dict(zip(seen["key"], zip(seen["label"], seen["split"], strict=True), strict=True))
+    assert len(table) == len(expected)
+    assert got == expected
+    probabilities = np.array(seen["top_probabilities"])
+    assert probabilities.shape == (len(table), 5)
+    assert (np.diff(probabilities, axis=1) <= 0).all()
+    assert (probabilities.sum(1) <= 1 + 1e-5).all()
+    top = np.array(seen["top_labels"])
+    assert result["accuracy"] == pytest.approx((top[:, 0] == np.array(seen["label"])).mean())
+    assert json.loads((tmp_path / "metrics.json").read_text()) == result
+    assert (tmp_path / "confusion.png").is_file()
+    assert (tmp_path / "per_class.csv").is_file()
+
+
+def test_evaluation_of_the_best_weights_repeats_the_validation(
+    whole: tuple[Config, dict[str, Any]], tmp_path: Path
+) -> None:
+    wanted, _ = whole
+    during = {line[0]: line[1:] for line in figures(wanted.out, "val/macro_f1", "val/loss")}
+    best = evaluate(
+        EvaluateOptions(run=wanted.out, store=wanted.data.store, split="val", out=tmp_path / "b")
+    )
+    assert best["macro_f1"] == max(f1 for f1, _ in during.values())
+    assert during[int(best["trained"]["step"])] == (best["macro_f1"], pytest.approx(best["loss"]))
+    last = evaluate(
+        EvaluateOptions(
+            run=wanted.out,
+            store=wanted.data.store,
+            split="val",
+            checkpoint="last",
+            out=tmp_path / "l",
+        )
+    )
+    assert during[max(during)] == (last["macro_f1"], pytest.approx(last["loss"]))
+
+
+def test_only_the_last_checkpoints_are_kept(whole: tuple[Config, dict[str, Any]]) -> None:
+    names = [folder.name for folder in checkpoint_folders(whole[0].out)]
+    assert len(names) == 2
+    assert not list((whole[0].out / "checkpoints").glob(".*"))
+
+
+def test_a_folder_in_use_needs_resume(whole: tuple[Config, dict[str, Any]]) -> None:
+    with pytest.raises(ConfigError, match="already holds a run; continue it with --resume"):
+        train(whole[0])
+
+
+def test_resume_refuses_another_run(
+    whole: tuple[Config, dict[str, Any]], photos: Path, tmp_path: Path
+) -> None:
+    wanted = replace(whole[0], resume=True)
+    with pytest.raises(ConfigError, match=r"--seed was 0 and is 1"):
+        train(replace(wanted, seed=1))
+    with pytest.raises(ConfigError, match=r"--model\.name was test_resnet and is test_vit"):
+        train(replace(wanted, model=replace(wanted.model, name="test_vit")))
+    from shard_tools.build import BuildOptions, build_store
+
+    for name, options in {"seed": {"seed": 9}, "classes": {"top_classes": 5}}.items():
+        out = tmp_path / name
+        build_store(BuildOptions(source=photos, out=out, **options), workers=1)  # type: ignore[arg-type]
+        said = "has 6 classes" if name == "classes" else "another store"
+        with pytest.raises(ConfigError, match=said):
+            train(replace(wanted, data=replace(wanted.data, store=out)))
+    options = EvaluateOptions(run=wanted.out, store=tmp_path / "classes", out=tmp_path / "e")
+    with pytest.raises(ConfigError, match="trained on 6 classes"):
+        evaluate(options)
+
+
+def test_a_finished_run_resumes_into_nothing(whole: tuple[Config, dict[str, Any]]) -> None:
+    before = read_metrics(whole[0].out)
+    train(replace(whole[0], resume=True))
+    assert read_metrics(whole[0].out) == before
+
+
+def test_bad_input_is_refused_before_anything_is_written(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    base = config(store, out)
+    with pytest.raises(StoreError, match="larger than the split"):
+        train(replace(base, data=replace(base.data, batch_size=4000)))
+    with pytest.raises(StoreError, match="no such store"):
+        train(replace(base, data=replace(base.data, store=tmp_path / "none")))
+    with pytest.raises(StoreError, match="unknown sampling policy"):
+        train(replace(base, data=replace(base.data, policy="fair")))
+    with pytest.raises(ConfigError, match="--tracker paper: unknown; there are none"):
+        train(replace(base, tracker="paper"))
+    with pytest.raises(ConfigError, match="no such run folder"):
+        evaluate(EvaluateOptions(run=out, store=store))
+    assert not out.exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(store: Path, tmp_path: Path) -> None:
+    base = config(store, tmp_path / "run")
+    wild = replace(
+        base,
+        optim=replace(base.optim, lr=1e30, name="sgd", clip_norm=None, warmup_epochs=0),
+        model=replace(base.model, freeze_epochs=0),
+    )
+    with pytest.raises(TrainingError, match=r"not finite .* lower --optim\.lr"):
+        train(wild)
+
+
+def test_training_learns(store: Path, tmp_path: Path) -> None:
+    """The training loss of a few photos falls well below that of guessing."""
+    base = config(store, tmp_path / "run")
+    easy = replace(
+        base,
+        loss=LossConfig(),
+        model=ModelConfig(name="test_resnet", pretrained=False),
+        optim=OptimConfig(epochs=12, lr=0.01, backbone_lr_scale=1.0),
+        run=RunConfig(log_every=6, eval_every=0, save_every=0),
+    )
+    train(easy)
+    losses = [value for _, value in figures(easy.out, "train/loss")]
+    assert losses[-1] < 0.7 * losses[0]
+    assert (easy.out / "best" / "model.safetensors").is_file()
+
+
+def test_nothing_is_read_back_between_log_lines(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every read of a value stops the host until the device has caught up."""
+    quiet = replace(
+        config(store, tmp_path / "run"), run=RunConfig(log_every=99, eval_every=0, save_every=0)
+    )
+    trainer = Trainer(quiet, Accelerator())
+    reads: list[str] = []
+
+    def spy(name: str) -> Any:
+        original = getattr(torch.Tensor, name)
+
+        def call(self: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+            frame = sys._getframe(1)
+            if "glr_fast" in frame.f_code.co_filename:
+                reads.append(f"{name} in {frame.f_code.co_name}")
+            return original(self, *arguments, **options)
+
+        return call
+
+    for name in ("item", "tolist", "cpu", "numpy", "__float__", "__int__", "__bool__"):
+        monkeypatch.setattr(torch.Tensor, name, spy(name))
+    batches = trainer.loader.stream()
+    for _ in range(4):
+        trainer.train_step(next(batches))
+    monkeypatch.undo()
+    trainer.close()
+    assert reads == []
+
+
+def run_script(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["launch/train.py", "--recipe", "resnet50"], "did you mean resnet50_ce?"),
+        (["launch/train.py", "--data.store", "nowhere"], "nowhere: no such store folder"),
+        (["launch/evaluate.py", "--splits", "val"], "did you mean --split?"),
+    ],
+)
+def test_the_scripts_answer_bad_input_with_one_line_and_2(arguments: list[str], said: str) -> None:
+    done = run_script(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_interrupt_says_how_to_continue(store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    long = config(store, out)
+    long = replace(long, optim=replace(long.optim, epochs=2000))
+    (out / "config.json").write_text(long.to_json())
+    command = [sys.executable, "launch/train.py", "--resume", "--out", str(out)]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while newest_checkpoint(out) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted: last checkpoint" in said
+    assert "continue with the same command and --resume" in said
+    assert "Traceback" not in said
+
+
+def test_help_lists_fields_with_their_docstrings() -> None:
+    done = run_script("launch/train.py", "--help")
+    assert done.returncode == 0
+    assert "--data.batch-size" in done.stdout
+    assert "Photos per global batch" in done.stdout
