@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from functools import partial
 
 import pytest
 
-from shard_tools.executor import Advance, run_tasks
+from shard_tools.executor import Advance, _interrupts_held, run_tasks
 from shard_tools.format import StoreError
 
 
@@ -67,3 +70,25 @@ def test_closing_stops_running_tasks() -> None:
     with closing(run_tasks(endless, numbers(3), 2, int)) as results:
         assert next(results) == 0
     assert time.monotonic() - start < 10
+
+
+def test_ctrl_c_waits_while_workers_start() -> None:
+    reached = False
+
+    def interrupted() -> None:
+        nonlocal reached
+        with _interrupts_held():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached = True
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert reached
+
+
+def test_workers_never_see_ctrl_c() -> None:
+    mask = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with _interrupts_held():
+        inside = subprocess.check_output([sys.executable, "-c", mask], text=True)
+    outside = subprocess.check_output([sys.executable, "-c", mask], text=True)
+    assert (inside.strip(), outside.strip()) == ("True", "False")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -23,6 +25,29 @@ def test_values_never_change() -> None:
         "54da941865d90365",
         "d61b3819d42c3d3f",
     ]
+
+
+def by_the_book(text: str, seed: int, purpose: str) -> int:
+    """The hash as docs/format.md describes it, in plain integers."""
+    full, golden = 2**64 - 1, 0x9E3779B97F4A7C15
+
+    def mix(x: int) -> int:
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & full
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB & full
+        return x ^ (x >> 31)
+
+    state = hashlib.blake2b(f"{purpose}:{seed}".encode(), digest_size=8).digest()
+    data = text.encode()
+    value = mix(int.from_bytes(state, "little") ^ (len(data) * golden & full))
+    for at in range(0, len(data), 8):
+        value = mix(((value ^ int.from_bytes(data[at : at + 8], "little")) + golden) & full)
+    return value
+
+
+@given(texts=words, seed=st.integers(0, 2**63))
+def test_the_documented_hash(texts: list[str], seed: int) -> None:
+    hashes = hash_strings(pa.array(texts, pa.string()), seed, "split order").tolist()
+    assert hashes == [by_the_book(text, seed, "split order") for text in texts]
 
 
 @given(texts=words, cut=st.integers(0, 30))

@@ -128,10 +128,11 @@ def test_target_size(size: tuple[int, int], short: int | None, wanted: tuple[int
     assert target_size(*size, short) == wanted
 
 
-def test_resize_is_antialiased() -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_resize_is_antialiased(kind: str) -> None:
     """A fine checkerboard becomes grey, not a moiré of black and white."""
     board = np.indices((400, 600)).sum(axis=0) % 2 * 255
-    data = encoded(Image.fromarray(board.astype(np.uint8)).convert("RGB"), quality=100)
+    data = encoded(Image.fromarray(board.astype(np.uint8)).convert("RGB"), kind, quality=100)
     shown = check(prepare(data, PhotoOptions(resize_short=37)).data)
     assert shown.shape == (37, 56, 3)
     assert abs(shown - 127).max() < 20
