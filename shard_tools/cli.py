@@ -2,6 +2,7 @@
 
 glr-shard build --source DIR --out STORE
 glr-shard index STORE --policy balanced --epochs 10 --name balanced
+glr-shard verify STORE --decode
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from shard_tools import verify
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.format import SPLITS, StoreError
 from shard_tools.images import PhotoOptions
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_build(commands.add_parser("build", help="pack a folder of photos into a store"))
     _add_index(commands.add_parser("index", help="write epoch orders and DALI indexes of a policy"))
+    verify.add_arguments(commands.add_parser("verify", help="check a store; list what is wrong"))
     return parser
 
 
