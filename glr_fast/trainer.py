@@ -254,7 +254,7 @@ class Trainer:
             self.accelerator.load_state(str(newest_checkpoint(self.config.out)))
             self.step, self.best = state.step, state.best
             if self.accelerator.is_main_process:
-                self.window += torch.tensor(state.window).to(self.window)
+                self.window += torch.tensor(state.window, dtype=torch.float64).to(self.window)
         if self.accelerator.is_main_process:
             write_config(self.config)
         self.accelerator.wait_for_everyone()

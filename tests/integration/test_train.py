@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,9 +30,10 @@ from glr_fast.config import (
     RunConfig,
     TrainingError,
 )
-from glr_fast.data import Store, StoreError
+from glr_fast.data import Batch, Store, StoreError
 from glr_fast.evaluate import evaluate
 from glr_fast.logbook import read_metrics
+from glr_fast.runs import open_accelerator
 from glr_fast.trainer import Trainer, train
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,7 +46,7 @@ def config(store: Path, out: Path, **parts: Any) -> Config:
         model=ModelConfig(name="test_resnet", pretrained=False, dropout=0.3, freeze_epochs=1),
         loss=LossConfig(name="ldam", reweight_from=0.5),
         optim=OptimConfig(epochs=4, lr=0.01, backbone_lr_scale=1.0, accumulate_steps=2),
-        run=RunConfig(log_every=1, eval_every=2, save_every=0.5),
+        run=RunConfig(log_every=3, eval_every=2, save_every=0.5),
         out=out,
         tracker="none",
     )
@@ -57,6 +57,23 @@ def figures(run: Path, *names: str) -> list[tuple[Any, ...]]:
     """(step, value, ...) of every logged line that has these figures."""
     lines = read_metrics(run)
     return [(line["step"], *(line[n] for n in names)) for line in lines if names[0] in line]
+
+
+def train_until(wanted: Config, stop: int) -> None:
+    """Train, and be interrupted before step ``stop``."""
+    trainer = Trainer(wanted, open_accelerator(wanted))
+    step = trainer.train_step
+
+    def interrupted(batch: Batch) -> None:
+        if trainer.step == stop:
+            raise KeyboardInterrupt
+        step(batch)
+
+    trainer.train_step = interrupted  # type: ignore[method-assign]
+    try:
+        trainer.fit()
+    finally:
+        trainer.close()
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +89,14 @@ def test_a_resumed_run_equals_the_whole_one_to_the_bit(
 ) -> None:
     wanted, weights = whole
     part = replace(wanted, out=tmp_path / "run")
-    # Three stops: in the frozen phase, in mid-epoch, after the re-weighting has begun. What came
-    # after the last checkpoint is forgotten and done again.
-    for steps in (4, 11, 22):
-        train(replace(part, resume=True, run=replace(part.run, max_steps=steps)))
-    shutil.rmtree(checkpoint_folders(part.out)[-1])
+    # Stops in the frozen phase, in mid-epoch and between two log lines, after the re-weighting has
+    # begun. What came after the last checkpoint is forgotten and done again.
+    for stop, checkpoint in ((5, 4), (11, 8), (19, 16)):
+        with pytest.raises(KeyboardInterrupt):
+            train_until(replace(part, resume=True), stop)
+        newest = checkpoint_folders(part.out)[-1]
+        assert newest.name == f"step-{checkpoint:08d}"
+        (newest / "random_states_0.pkl").unlink()  # a new process of a grown run has none either
     done = train(replace(part, resume=True))
     names = ("train/loss", "train/accuracy", "train/lr", "train/grad_norm")
     resumed, expected = figures(part.out, *names), figures(wanted.out, *names)
