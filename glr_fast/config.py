@@ -39,19 +39,28 @@ class DataConfig:
     store: Path = Path("store")
     """Folder that ``glr-shard build`` wrote."""
     policy: str = "natural"
-    """Sampling policy: natural (each photo once an epoch) or balanced (rare classes more often)."""
+    """Sampling policy: natural (each photo once an epoch), balanced, sqrt, effective[:BETA],
+    repeat[:PHOTOS[:CAP]], or a schedule such as natural,balanced@8."""
     batch_size: int = 256
     """Photos per global batch, over all processes; the processes share it equally."""
     image_size: int = 224
     """Side of the square training crop, in pixels."""
     eval_image_size: int | None = None
     """Side of the centre crop in evaluation, in pixels; None takes the training crop's."""
+    crop_scale: float = 0.25
+    """Least share of a photo's area that a random training crop covers."""
+    flip: float = 0.5
+    """Probability of a left-right flip in training."""
     threads: int | None = None
     """Decoding threads per process; None lets the loader choose."""
     backend: str = "auto"
     """Decoder backend of the loader; auto takes the fastest that works here."""
 
     def __post_init__(self) -> None:
+        _require(
+            0 < self.crop_scale <= 1, "--data.crop-scale", "over 0, at most 1", self.crop_scale
+        )
+        _require(0 <= self.flip <= 1, "--data.flip", "from 0 to 1", self.flip)
         _require(self.batch_size >= 1, "--data.batch-size", "1 or more", self.batch_size)
         _require(self.image_size >= 16, "--data.image-size", "16 or more", self.image_size)
         size = self.eval_image_size
@@ -78,6 +87,9 @@ class ModelConfig:
     """Stochastic depth, a probability; only some architectures have it."""
     freeze_epochs: int = 0
     """Train only the last layer for this many epochs; batch-norm statistics stay fixed too."""
+    fix_batch_norm: bool = False
+    """Keep the batch norms' pretrained statistics for the whole run: for few photos or small
+    batches, whose own statistics are noise."""
     stride_in_1x1: bool = False
     """ResNet bottlenecks: stride in the first 1x1 convolution (v1, Keras), not in the 3x3."""
 

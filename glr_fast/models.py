@@ -162,11 +162,19 @@ def set_frozen(model: nn.Module, frozen: bool) -> None:
         parameter.requires_grad_(not frozen or id(parameter) in head)
 
 
-def train_mode(model: nn.Module, frozen: bool) -> None:
-    """Training mode; with a frozen backbone its batch norms, dropouts and the like stay in eval."""
+def train_mode(model: nn.Module, frozen: bool, fix_batch_norm: bool = False) -> None:
+    """Training mode; with a frozen backbone its batch norms, dropouts and the like stay in eval.
+
+    ``fix_batch_norm`` keeps the batch norms in eval all the same: they use their statistics and do
+    not change them.
+    """
     model.train(not frozen)
     if frozen:
         _head(model).train()
+    if fix_batch_norm:
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
 
 def load_backbone(model: nn.Module, file: Path, name: str) -> None:

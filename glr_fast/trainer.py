@@ -28,7 +28,7 @@ from glr_fast.checkpoint import (
     save_checkpoint,
 )
 from glr_fast.config import Config, TrainingError
-from glr_fast.data import Batch, Loader, Rank, Store, open_loader
+from glr_fast.data import Augmentation, Batch, Loader, Rank, Store, open_loader
 from glr_fast.evaluate import check_complete, figures_of, predict
 from glr_fast.logbook import Logbook, Timer
 from glr_fast.losses import build_loss, effective_number_weights
@@ -177,7 +177,7 @@ class Trainer:
         frozen = self.schedule.is_frozen(self.step)
         if frozen != self.frozen:
             models.set_frozen(self.bare_model, frozen)
-            models.train_mode(self.bare_model, frozen)
+            models.train_mode(self.bare_model, frozen, self.config.model.fix_batch_norm)
             self.frozen = frozen
         words = np.random.SeedSequence(
             (self.config.seed, self.step, self.accelerator.process_index)
@@ -227,6 +227,7 @@ class Trainer:
             device=accelerator.device,
             image_size=data.image_size if training else self.config.eval_size,
             train=training,
+            augmentation=Augmentation(scale=(data.crop_scale, 1.0), flip=data.flip),
             threads=data.threads,
             backend=cast(Any, data.backend),
         )

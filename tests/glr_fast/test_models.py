@@ -124,6 +124,20 @@ def test_frozen_backbone_keeps_weights_and_statistics() -> None:
     assert all(m.training for m in model.modules())
 
 
+@pytest.mark.parametrize("fixed", [True, False])
+def test_fixed_batch_norms_keep_their_statistics_while_weights_train(fixed: bool) -> None:
+    model = build(4)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    optimizer = build_optimizer(OptimConfig(lr=0.1), model)
+    models.train_mode(model, False, fixed)
+    set_lr(optimizer, 0.1)
+    model(torch.randn(4, 3, 64, 64)).logsumexp(1).sum().backward()
+    optimizer.step()
+    changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    assert "bn1.weight" in changed
+    assert ("bn1.running_mean" in changed) != fixed
+
+
 def test_groups_decay_no_norms_and_scale_the_backbone() -> None:
     model = build(4)
     groups = parameter_groups(OptimConfig(weight_decay=0.05, backbone_lr_scale=0.2), model)
