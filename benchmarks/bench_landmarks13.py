@@ -28,7 +28,10 @@ RESULT = Path("benchmarks/results/landmarks13.md")
 #: Accuracy of a logistic regression on frozen features, 5-fold cross-validation on the 512 photos.
 LINE = {"resnet50": 0.75, "efficientnet_b0": 0.79}
 
-COMMON = "--data.batch-size 32 --data.image-size 160 --run.log-every 12 --tracker none"
+COMMON = (
+    "--data.batch-size 32 --data.image-size 224 --model.fix-batch-norm --run.eval-every 0 "
+    "--run.log-every 11 --tracker none"
+)
 FLAGS = {
     "resnet50": "--model.weights ../shared/weights/resnet50.safetensors",
     "efficientnet_b0": "--model.name tf_efficientnet_b0 "
@@ -104,7 +107,7 @@ training (`--checkpoint last`): the validation photos chose nothing.
 {rows}
 
 The line to pass: logistic regression on the same weights' frozen features, 5-fold cross-validation
-over the 512 photos. Seed 0, crops of 160 x 160 pixels.
+over the 512 photos. Seed 0, crops of 224 x 224 pixels, batch-norm statistics kept as pretrained.
 
 {describe()}
 
@@ -124,7 +127,9 @@ def main() -> None:
     ]
     parser.add_argument("--recipes", nargs="+", default=recipes, choices=recipes)
     parser.add_argument("--work", type=Path, default=Path("runs/landmarks13"))
-    parser.add_argument("--extra", default="--optim.epochs 12", help="more flags for train.py")
+    parser.add_argument(
+        "--extra", default="--optim.epochs 10 --optim.lr 0.002", help="more flags for train.py"
+    )
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
     if not SHARED.is_dir():
