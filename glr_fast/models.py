@@ -134,6 +134,8 @@ def build_model(config: ModelConfig, num_classes: int) -> nn.Module:
         _move_strides(model)
     if config.head == "cosine":
         _replace_head(model, num_classes)
+    else:
+        _start_small(model)
     if config.weights is not None:
         load_backbone(model, config.weights, config.name)
     return model
@@ -281,6 +283,19 @@ def _head(model: nn.Module) -> nn.Module:
 def _head_name(model: nn.Module) -> str:
     head = _head(model)
     return next(name for name, module in model.named_modules() if module is head)
+
+
+def _start_small(model: nn.Module) -> None:
+    """Give a linear last layer small weights and no bias, so that the first loss is ln(classes).
+
+    timm's EfficientNets start theirs at 1 / sqrt(classes): with few classes the first logits are
+    large and wrong (a loss of 3.6 where guessing has 2.6), and the backbone pays for it.
+    """
+    head = _head(model)
+    if isinstance(head, nn.Linear):
+        nn.init.normal_(head.weight, std=0.01)
+        if head.bias is not None:
+            nn.init.zeros_(head.bias)
 
 
 def _replace_head(model: nn.Module, num_classes: int) -> None:
