@@ -112,22 +112,6 @@ def save_checkpoint(
     return folder
 
 
-def save_bare_weights(accelerator: Accelerator) -> None:
-    """Make ``save_state`` and ``load_state`` write and read the weights of the bare model."""
-
-    def save(models: list[nn.Module], weights: list[Any], folder: str) -> None:
-        weights.clear()
-        if accelerator.is_main_process:
-            _write_weights(accelerator.unwrap_model(models[0]), Path(folder) / WEIGHTS, {})
-
-    def load(models: list[nn.Module], folder: str) -> None:
-        model = accelerator.unwrap_model(models.pop())
-        model.load_state_dict(safetensors.torch.load_file(Path(folder) / WEIGHTS))
-
-    accelerator.register_save_state_pre_hook(save)
-    accelerator.register_load_state_pre_hook(load)
-
-
 def save_best(
     run: Path, model: nn.Module, export: Mapping[str, bytes], note: Mapping[str, Any]
 ) -> None:

@@ -23,7 +23,6 @@ from glr_fast.checkpoint import (
     CLASSES,
     TrainState,
     newest_checkpoint,
-    save_bare_weights,
     save_best,
     save_checkpoint,
 )
@@ -247,7 +246,6 @@ class Trainer:
         optimizer = build_optimizer(config.optim, model)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.bare_model = cast(nn.Module, accelerator.unwrap_model(self.model))
-        save_bare_weights(accelerator)
 
     def _start(self, state: TrainState | None) -> None:
         """Load what is to be continued; open the books."""

@@ -125,11 +125,11 @@ def test_each_evaluated_photo_counts_once(
     assert shared == alone
 
 
-def test_two_continue_what_one_began(store: Path, tmp_path: Path, one: tuple[Path, Any]) -> None:
+def test_one_continues_what_two_began(store: Path, tmp_path: Path, one: tuple[Path, Any]) -> None:
     """The checkpoint holds the bare model: the number of processes may change."""
     out = tmp_path / "run"
-    run(1, store, out, "--run.max-steps", "5")
-    run(2, store, out, "--resume")
+    run(2, store, out, "--run.max-steps", "5")
+    run(1, store, out, "--resume")
     np.testing.assert_allclose(losses(out), losses(one[0]), rtol=2e-3, atol=2e-3)
 
 

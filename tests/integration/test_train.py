@@ -134,7 +134,9 @@ def test_evaluation_writes_table_and_figures(
 ) -> None:
     wanted, _ = whole
     store = Store.open(wanted.data.store)
-    options = EvaluateOptions(run=wanted.out, store=store.path, split="val,test", out=tmp_path)
+    options = EvaluateOptions(
+        run=wanted.out, store=store.path, split="val,test", batch_size=4, out=tmp_path
+    )
     result = evaluate(options)
     table = pq.read_table(tmp_path / "predictions.parquet")
     samples = store.samples(["key", "label", "split"]).to_pydict()
