@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,13 @@ class BuildOptions:
     """Everything that decides a store. Equal options over equal photos give equal bytes."""
 
     source: Path
-    """Folder of photos."""
+    """Folder, zip or table of photos."""
     out: Path
     """Folder of the store; new, empty, or an unfinished build of the same."""
     layout: str | None = None
     """One of ``records.LAYOUTS``; None finds out."""
+    labels: Path | None = None
+    """Label file, where the layout has a choice; None takes the one beside the photos."""
     photo: PhotoOptions = field(default_factory=PhotoOptions)
     """What is done to every photo."""
     top_classes: int | None = None
@@ -81,6 +83,7 @@ class BuildOptions:
         """The options that decide the bytes, as the manifest lists them."""
         return {
             "layout": self.layout,
+            "labels": self.labels and self.labels.name,
             "resize_short": self.photo.resize_short,
             "quality": self.photo.quality,
             "max_pixels": self.photo.max_pixels,
@@ -106,7 +109,7 @@ def build_store(options: BuildOptions, workers: int, progress: bool | None = Non
     if workers < 1:
         raise StoreError(f"--workers is {workers}; it must be 1 or more")
     check_out(options.out)
-    records = subset(read_source(options.source, options.layout), options)
+    records = subset(read_source(options.source, options.layout, options.labels), options)
     splits = assign_splits(
         records.photos["key"],
         records.labels,
@@ -143,13 +146,11 @@ def subset(records: Records, options: BuildOptions) -> Records:
     labels = np.full(len(records.classes), -1, np.int32)
     labels[kept] = np.arange(len(kept))
     rows = pa.array(np.flatnonzero(labels[records.labels] >= 0))
-    return Records(
-        records.kind,
-        records.reader,
-        records.photos.take(rows),
-        labels[records.labels[rows.to_numpy()]],
-        records.classes.take(pa.array(kept)),
-        records.rejected,
+    return replace(
+        records,
+        photos=records.photos.take(rows),
+        labels=labels[records.labels[rows.to_numpy()]],
+        classes=records.classes.take(pa.array(kept)),
     )
 
 
@@ -211,7 +212,7 @@ def _task(options: BuildOptions, records: Records, plan: Plan, shard: ShardPlan)
         name=shard.name,
         split=shard.split,
         folder=options.out,
-        reader=records.reader,
+        reader=records.reader.of(photos),
         keys=one_array(photos["key"]),
         paths=one_array(photos["path"]),
         labels=records.labels[rows],

@@ -22,6 +22,10 @@ from shard_tools.records import LAYOUTS
 from shard_tools.splits import DEFAULT_FRACTIONS, parse_fractions
 
 PROGRAM = "glr-shard"
+SOURCES = (
+    "train.csv + train/a/b/c/<id>.jpg in a folder or zip, GLDv2 tars with their label file, one "
+    "folder per class, a .csv or .parquet of path and landmark_id, or a store"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +49,7 @@ def _build(parsed: argparse.Namespace) -> int:
         source=parsed.source,
         out=parsed.out,
         layout=parsed.layout,
+        labels=parsed.labels,
         photo=PhotoOptions(resize_short=parsed.resize_short, quality=parsed.quality),
         top_classes=parsed.top_classes,
         min_images=parsed.min_images,
@@ -89,13 +94,14 @@ def _parser() -> argparse.ArgumentParser:
 def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_build)
     add = parser.add_argument
-    add("--source", type=Path, required=True, metavar="DIR", help="folder of photos")
+    add("--source", type=Path, required=True, metavar="PATH", help=SOURCES)
     add("--out", type=Path, required=True, metavar="STORE", help="folder of the store; new")
     add(
         "--layout",
         choices=LAYOUTS,
-        help="train.csv + train/a/b/c, or class folders; found out",
+        help="how the source is laid out (default: found out)",
     )
+    add("--labels", type=Path, metavar="FILE", help="label file, such as train.csv, if not beside")
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--resize-short",

@@ -169,7 +169,11 @@ def _manifest(
     ids = records.classes["landmark_id"]
     untrained = pa.array(np.flatnonzero(counts[:, 0] == 0))
     return Manifest(
-        source={"kind": records.kind, "location": str(options.source)},
+        source={
+            "kind": records.kind,
+            "location": str(options.source),
+            "labels": records.label_file,
+        },
         options=options.deciding() | {"layout": records.kind},
         seed=options.seed,
         counts={
@@ -179,5 +183,8 @@ def _manifest(
             "rejected": rejected,
         },
         shards=tuple(result.info for result in packed),
-        notes={"classes_without_train_photo": pc.take(ids, untrained).to_pylist()},
+        notes={
+            "classes_without_train_photo": pc.take(ids, untrained).to_pylist(),
+            **records.notes,
+        },
     )

@@ -22,11 +22,16 @@ _CHUNK = 65_536
 class PhotoReader(Protocol):
     """Reads encoded photos in a worker process; pickled along with each shard's task."""
 
+    def of(self, photos: pa.Table) -> PhotoReader:
+        """A reader that can read the photos of a table and carries no more than that takes."""
+        ...
+
     def read(self, path: str) -> bytes:
         """The bytes of one photo.
 
         Raises:
             OSError: it cannot be read.
+            PhotoError: its container, a zip or tar, is damaged where it stands.
         """
         ...
 
@@ -37,9 +42,13 @@ class FolderReader:
 
     root: str
 
+    def of(self, photos: pa.Table) -> FolderReader:
+        """The same: a path is all it takes."""
+        return self
+
     def read(self, path: str) -> bytes:
-        """The bytes of the file at ``path``, relative to the root."""
-        with open(f"{self.root}/{path}", "rb") as file:
+        """The bytes of the file at ``path``, absolute or relative to the root."""
+        with open(os.path.join(self.root, path), "rb") as file:  # noqa: PTH118 (a hot path)
             return file.read()
 
 

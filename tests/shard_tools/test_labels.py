@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from shard_tools.format import StoreError
-from shard_tools.labels import category_name, class_table, read_csv
+from shard_tools.labels import NameFile, category_name, class_table, read_csv
 
 
 def table(ids: list[str], folder: Path) -> tuple[list[str], list[str | None], list[int]]:
-    classes, labels = class_table(pa.chunked_array([ids], pa.string()), folder)
+    classes, labels = class_table(pa.chunked_array([ids], pa.string()), NameFile.in_folder(folder))
     return classes["landmark_id"].to_pylist(), classes["name"].to_pylist(), labels.tolist()
 
 
