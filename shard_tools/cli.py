@@ -3,6 +3,9 @@
 glr-shard build --source DIR --out STORE
 glr-shard index STORE --policy balanced --epochs 10 --name balanced
 glr-shard verify STORE --decode
+glr-shard show STORE KEY --out photo.jpg
+glr-shard stats STORE|SOURCE
+glr-shard eda STORE|SOURCE --out report.html
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shard_tools import verify
+from shard_tools import report, show, stats, verify
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.format import SPLITS, StoreError
 from shard_tools.images import PhotoOptions
@@ -87,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_build(commands.add_parser("build", help="pack a folder of photos into a store"))
     _add_index(commands.add_parser("index", help="write epoch orders and DALI indexes of a policy"))
+    stats.add_arguments(commands.add_parser("stats", help="counts and imbalance figures"))
+    report.add_arguments(commands.add_parser("eda", help="a report with charts: one HTML file"))
+    show.add_arguments(commands.add_parser("show", help="one photo or shard of a store"))
     verify.add_arguments(commands.add_parser("verify", help="check a store; list what is wrong"))
     return parser
 

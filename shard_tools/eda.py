@@ -1,0 +1,182 @@
+"""Statistics of a collection of photos: pure functions of counts and sizes, no file, no figure.
+
+Everything that is drawn has few points, whatever the number of classes: a curve over descending
+counts needs one point for each distinct count, a box plot five numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+SMALL_CLASS = 100
+"""Classes with fewer photos are counted as small, as in the literature on this data set."""
+CURVE_POINTS = 4_000
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """How unevenly photos are spread over classes."""
+
+    classes: int
+    photos: int
+    max: int
+    min: int
+    """Of the classes that have photos."""
+    median: float
+    mean: float
+    gini: float
+    """0 where all classes are of equal size, close to 1 where one has everything."""
+    ratio: float
+    """Largest class over smallest."""
+    small: float
+    """Share of classes with fewer than ``SMALL_CLASS`` photos, 0 to 1."""
+    singletons: int
+    """Classes of one photo."""
+    half: int
+    """The largest classes that hold half of all photos."""
+    effective: float
+    """Classes of equal size that would have the same entropy: exp of it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """By name, for JSON."""
+        return asdict(self)
+
+
+def imbalance(counts: np.ndarray) -> Imbalance:
+    """Imbalance figures of photos per class.
+
+    Args:
+        counts: of shape (classes,), integers; classes of no photos are left out.
+
+    Raises:
+        ValueError: no photos at all.
+    """
+    counts = np.sort(counts[counts > 0].astype(np.int64))
+    if not len(counts):
+        raise ValueError("no class has photos")
+    total, n = int(counts.sum()), len(counts)
+    ranks = np.arange(1, n + 1)
+    share = counts / total
+    return Imbalance(
+        classes=n,
+        photos=total,
+        max=int(counts[-1]),
+        min=int(counts[0]),
+        median=float(np.median(counts)),
+        mean=total / n,
+        gini=float(2 * (ranks * share).sum() / n - (n + 1) / n),
+        ratio=float(counts[-1] / counts[0]),
+        small=float((counts < SMALL_CLASS).mean()),
+        singletons=int((counts == 1).sum()),
+        half=int(np.searchsorted(np.cumsum(counts[::-1]), total / 2) + 1),
+        effective=float(np.exp(-(share * np.log(share)).sum())),
+    )
+
+
+def frequency_curve(
+    counts: np.ndarray, points: int = CURVE_POINTS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Photos per class in descending order, as a staircase.
+
+    One corner for each distinct count makes it exact: 1,580,470 photos of 81,313 classes have 700.
+    If there are more than ``points``, corners are left out at even distances.
+
+    Returns:
+        Ranks, from 1, where a step begins, and the last rank; the photos of each class from there
+        on. Both of shape (corners,), int64.
+    """
+    descending = np.sort(counts[counts > 0].astype(np.int64))[::-1]
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(descending) != 0]))
+    if len(starts) >= points:
+        starts = starts[np.linspace(0, len(starts) - 1, points - 1).round().astype(np.int64)]
+    corners = np.unique(np.append(starts, len(descending) - 1))
+    return corners + 1, descending[corners]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Classes of similar size."""
+
+    low: int
+    """Photos per class, from."""
+    high: int
+    """Photos per class, to, included."""
+    classes: int
+    photos: int
+
+    @property
+    def label(self) -> str:
+        """Such as ``8–15``."""
+        return f"{self.low:,}" if self.low == self.high else f"{self.low:,}–{self.high:,}"
+
+
+def size_bands(counts: np.ndarray) -> list[Band]:
+    """Histogram of class sizes in bands that double: 1, 2-3, 4-7, 8-15 and so on."""
+    counts = counts[counts > 0].astype(np.int64)
+    power = np.frexp(counts.astype(np.float64))[1] - 1  # exact: counts are under 2^53
+    bands = range(int(power.min()), int(power.max()) + 1)
+    return [
+        Band(
+            low=1 << place,
+            high=(2 << place) - 1,
+            classes=int((power == place).sum()),
+            photos=int(counts[power == place].sum()),
+        )
+        for place in bands
+    ]
+
+
+def concentration(counts: np.ndarray, points: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    """Share of all photos that the largest classes hold (a Lorenz curve from its upper end).
+
+    Returns:
+        Share of classes, from the largest on, and share of photos. Both of shape (at most points,),
+        from 0 to 1.
+    """
+    descending = np.sort(counts[counts > 0].astype(np.int64))[::-1]
+    held = np.concatenate([[0], np.cumsum(descending)]) / descending.sum()
+    n = len(descending)
+    ranks = np.unique(np.geomspace(1, n, points).round().astype(np.int64))
+    ranks = np.concatenate([[0], ranks])
+    return ranks / n, held[ranks]
+
+
+@dataclass(frozen=True)
+class Box:
+    """What a box plot shows of many values."""
+
+    low: float
+    """First percentile: the lower whisker."""
+    q1: float
+    median: float
+    q3: float
+    high: float
+    """99th percentile: the upper whisker."""
+    mean: float
+    min: float
+    max: float
+    n: int
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Box:
+        """The box of values of shape (N,), N at least 1."""
+        low, q1, median, q3, high = np.quantile(values, (0.01, 0.25, 0.5, 0.75, 0.99)).tolist()
+        mean, least, most = float(values.mean()), float(values.min()), float(values.max())
+        return cls(low, q1, median, q3, high, mean, least, most, len(values))
+
+
+def largest(counts: np.ndarray, number: int) -> np.ndarray:
+    """Labels of the classes with the most photos, descending; of equals the lower label first."""
+    order = np.argsort(-counts.astype(np.int64), kind="stable")
+    return order[: min(number, int((counts > 0).sum()))]
+
+
+def rarest(counts: np.ndarray, number: int) -> np.ndarray:
+    """Labels of the classes with the fewest photos but at least one, ascending.
+
+    The order of :func:`largest` from its other end, so that none is among both before all are.
+    """
+    return largest(counts, len(counts))[::-1][:number]
