@@ -3,6 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
+# Training on the CPU: threads that spin while they wait steal the cores that others work on, and
+# memory given back to the system after each step costs page faults to get again.
+export OMP_WAIT_POLICY ?= passive
+export MALLOC_TRIM_THRESHOLD_ ?= 8000000000
+export MALLOC_MMAP_THRESHOLD_ ?= 8000000000
+
 .PHONY: demo test lint bench clean
 .DEFAULT_GOAL := help
 

@@ -55,8 +55,13 @@ class DataConfig:
     """Decoding threads per process; None lets the loader choose."""
     backend: str = "auto"
     """Decoder backend of the loader; auto takes the fastest that works here."""
+    max_bad_samples: int = 1000
+    """Most photos that may turn out damaged, each replaced by one of its class, before the run is
+    stopped; they are listed in the run folder's bad_samples.csv."""
 
     def __post_init__(self) -> None:
+        most = self.max_bad_samples
+        _require(most >= 0, "--data.max-bad-samples", "0 or more", most)
         _require(
             0 < self.crop_scale <= 1, "--data.crop-scale", "over 0, at most 1", self.crop_scale
         )

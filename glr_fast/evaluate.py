@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from glr_fast import metrics
 from glr_fast.checkpoint import CARD, CLASSES, find_export, load_weights, write_atomically
 from glr_fast.config import ConfigError, EvaluateOptions
-from glr_fast.data import Batch, Rank, Store, StoreError, open_loader
+from glr_fast.data import Batch, Rank, Store, StoreError, bad_samples_file, open_loader
 from glr_fast.models import ModelCard, Normalise, place
 
 TOP = 5
@@ -189,6 +189,7 @@ def _predict_splits(
             image_size=options.image_size or card.image_size,
             train=False,
             threads=options.threads,
+            bad_samples=options.folder / bad_samples_file(accelerator.process_index),
             backend=cast(Any, options.backend),
         )
         with loader:

@@ -27,7 +27,7 @@ from glr_fast.checkpoint import (
     save_checkpoint,
 )
 from glr_fast.config import Config, TrainingError
-from glr_fast.data import Augmentation, Batch, Loader, Rank, Store, open_loader
+from glr_fast.data import Augmentation, Batch, Loader, Rank, Store, bad_samples_file, open_loader
 from glr_fast.evaluate import check_complete, figures_of, predict
 from glr_fast.logbook import Logbook, Timer
 from glr_fast.losses import build_loss, effective_number_weights
@@ -228,6 +228,8 @@ class Trainer:
             train=training,
             augmentation=Augmentation(scale=(data.crop_scale, 1.0), flip=data.flip),
             threads=data.threads,
+            bad_samples=self.config.out / bad_samples_file(accelerator.process_index),
+            max_bad_samples=data.max_bad_samples,
             backend=cast(Any, data.backend),
         )
 

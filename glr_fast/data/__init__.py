@@ -1,5 +1,6 @@
 """From a store to batches of images: plan, source, backends, loader."""
 
+from glr_fast.data.health import bad_samples_file
 from glr_fast.data.loader import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -24,6 +25,7 @@ __all__ = [
     "Rank",
     "Store",
     "StoreError",
+    "bad_samples_file",
     "normalise",
     "open_loader",
     "usable_cores",

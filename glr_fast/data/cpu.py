@@ -22,10 +22,12 @@ import numpy as np
 import torch
 from nvidia import nvimgcodec
 
+from glr_fast.data.health import Health
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.resample import resize_antialiased
 from glr_fast.data.source import PhotoSource
-from shard_tools.format import StoreError
+
+UNDECODABLE = "cannot be decoded"
 
 #: Photos that a thread takes at once: few enough to keep all threads busy to the end of a batch.
 _CHUNK = 8
@@ -44,6 +46,7 @@ class CpuBackend:
 
     Args:
         source: where the encoded photos are.
+        health: where bad photos are reported, and what replaces them.
         batch_size: most photos of a batch.
         image_size: side of the square images, pixels.
         threads: threads that decode.
@@ -53,6 +56,7 @@ class CpuBackend:
     def __init__(
         self,
         source: PhotoSource,
+        health: Health,
         batch_size: int,
         image_size: int,
         threads: int,
@@ -61,6 +65,7 @@ class CpuBackend:
         # The threads are ours: OpenCV's own would only get in their way.
         cv2.setNumThreads(1)
         self._source = source
+        self._health = health
         self._buffers = BufferPool((batch_size, image_size, image_size, 3))
         self._depth = queue_depth
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="glr-decode")
@@ -110,13 +115,22 @@ class CpuBackend:
         for i in range(first, min(first + _CHUNK, len(plan))):
             crop = decode_region(decoder, encoded[i], plan.boxes[i])
             if crop is None:
-                raise StoreError(
-                    f"photo at row {plan.rows[i]} of the samples table cannot be decoded; "
-                    "glr-shard verify finds what is damaged"
-                )
+                crop = self._replace(decoder, plan, i)
             resize_antialiased(crop, out[i])
             if plan.flips[i]:
                 cv2.flip(out[i], 1, dst=out[i])
+
+    def _replace(self, decoder: nvimgcodec.Decoder, plan: BatchPlan, index: int) -> np.ndarray:
+        """The crop of what stands in for a bad photo; a grey pixel where nothing does."""
+        bad = int(plan.rows[index])
+        for row, box in self._health.replacements(plan, index):
+            crop = decode_region(decoder, self._source.encoded(np.array([row]))[0], box)
+            if crop is not None:
+                self._health.report(bad, UNDECODABLE, row)
+                plan.rows[index] = row
+                return crop
+        self._health.report(bad, UNDECODABLE, None)
+        return np.full((1, 1, 3), 128, np.uint8)
 
     def _decoder(self) -> nvimgcodec.Decoder:
         """This thread's decoder: one each, so that none waits for another."""

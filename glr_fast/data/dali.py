@@ -5,6 +5,7 @@ The pipeline draws no random number: encoded photos, boxes and flips are inputs.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Generator, Iterator
 from typing import Any, cast
@@ -16,8 +17,12 @@ from nvidia.dali.data_node import DataNode
 from nvidia.dali.pipeline import Pipeline
 from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 
+from glr_fast.data.cpu import CpuBackend
+from glr_fast.data.health import Health
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.source import PhotoSource
+
+logger = logging.getLogger(__name__)
 
 
 class DaliBackend:
@@ -25,6 +30,7 @@ class DaliBackend:
 
     Args:
         source: where the encoded photos are.
+        health: where bad photos are reported, and what replaces them.
         batch_size: most photos of a batch.
         image_size: side of the square images, pixels.
         device: ``cpu`` or a CUDA device.
@@ -35,6 +41,7 @@ class DaliBackend:
     def __init__(
         self,
         source: PhotoSource,
+        health: Health,
         batch_size: int,
         image_size: int,
         device: torch.device,
@@ -42,6 +49,9 @@ class DaliBackend:
         queue_depth: int = 2,
     ) -> None:
         self._source = source
+        self._health = health
+        # Decodes the batches that DALI loses: one bad photo ends the run of its whole batch.
+        self._rescue = CpuBackend(source, health, batch_size, image_size, threads=1, queue_depth=0)
         self._device = device
         self._plans: Iterator[BatchPlan] = iter(())
         self._ahead: deque[BatchPlan] = deque()
@@ -71,13 +81,30 @@ class DaliBackend:
                     (images,) = self._pipeline.run(self._stream())
                 except StopIteration:
                     return
+                except RuntimeError as error:
+                    yield self._rescued(error)
+                    continue
                 yield self._ahead.popleft(), torch.from_dlpack(images.as_tensor())
         finally:
             self._drain()
 
     def close(self) -> None:
         """Free the pipeline."""
+        self._rescue.close()
         self._pipeline = None
+
+    def _rescued(self, error: RuntimeError) -> tuple[BatchPlan, torch.Tensor]:
+        """The batch that DALI has just failed on, decoded photo by photo.
+
+        DALI goes on with the next batch (tried out with 2.4's default executor). What is no
+        failure to decode is raised on.
+        """
+        if not self._ahead or "decod" not in str(error).lower():
+            raise error
+        plan = self._ahead.popleft()
+        logger.warning("batch %d: DALI failed, decoding photo by photo: %s", plan.step, error)
+        ((plan, images),) = self._rescue.decode(iter([plan]))
+        return plan, images.to(self._device)
 
     def _drain(self) -> None:
         """Take what is still being worked on, so that the next ``decode`` starts clean."""
@@ -89,6 +116,8 @@ class DaliBackend:
                 self._pipeline.run(self._stream())
             except StopIteration:
                 break
+            except RuntimeError:
+                logger.debug("a batch that nobody waits for has failed")
             self._ahead.popleft()
         self._ahead.clear()
         self._pipeline.reset()
@@ -100,6 +129,7 @@ class DaliBackend:
     def _next_inputs(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
         """What DALI asks for when it starts on a batch; StopIteration ends the epoch."""
         plan = next(self._plans)
+        self._avoid_bad(plan)
         encoded = self._source.encoded(plan.rows)
         self._ahead.append(plan)
         top_left = np.ascontiguousarray(plan.boxes[:, :2])
@@ -109,6 +139,14 @@ class DaliBackend:
             np.ascontiguousarray(plan.boxes[:, 2:]),
             plan.flips.astype(np.int32),
         )
+
+    def _avoid_bad(self, plan: BatchPlan) -> None:
+        """Put what stands in for photos known to be bad into a plan before DALI sees it."""
+        for index, row in enumerate(plan.rows.tolist()):
+            if self._health.is_bad(row):
+                instead = next(self._health.replacements(plan, index), None)
+                if instead is not None:
+                    plan.rows[index], plan.boxes[index] = instead
 
 
 def _cuda_index(device: torch.device) -> int | None:

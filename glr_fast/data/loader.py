@@ -14,6 +14,7 @@ from typing import Literal, Protocol, Self, get_args
 import numpy as np
 import torch
 
+from glr_fast.data.health import Health
 from glr_fast.data.plan import Augmentation, BatchPlan, Plan, Rank, Remainder, Samples
 from glr_fast.data.reference import ReferenceBackend
 from glr_fast.data.source import PhotoSource
@@ -81,12 +82,14 @@ class Loader:
         self,
         plan: Plan,
         source: PhotoSource,
+        health: Health,
         backend: Backend,
         device: torch.device,
         output: Output,
     ) -> None:
         self.plan = plan
         self.device = device
+        self.health = health
         self._source = source
         self._backend = backend
         self._output = output
@@ -179,6 +182,8 @@ def open_loader(
     threads: int | None = None,
     remainder: Remainder = "drop",
     backend: BackendName = "auto",
+    bad_samples: Path | None = None,
+    max_bad_samples: int = 1000,
 ) -> Loader:
     """Open a split of a store for training or evaluation.
 
@@ -199,6 +204,8 @@ def open_loader(
             ``drop`` leaves them out (other ones each epoch), ``pad`` fills the batch up.
         backend: ``dali`` (GPU or CPU), ``cpu`` (libjpeg-turbo and OpenCV in threads),
             ``reference`` (PIL: slow, exact); ``auto`` is ``dali`` on a GPU, else ``cpu``.
+        bad_samples: CSV file that photos are listed in that went bad after the build.
+        max_bad_samples: most of those before the loader gives up.
 
     Raises:
         StoreError: no such store or split, a batch that the processes cannot share or that is
@@ -217,8 +224,11 @@ def open_loader(
     )
     source = PhotoSource(store, split)
     device = torch.device(device)
-    made = _open_backend(backend, source, plan, image_size, device, threads or usable_cores())
-    return Loader(plan, source, made, device, output)
+    health = Health(store, plan, bad_samples, max_bad_samples)
+    made = _open_backend(
+        backend, source, health, plan, image_size, device, threads or usable_cores()
+    )
+    return Loader(plan, source, health, made, device, output)
 
 
 def _free(backend: Backend, source: PhotoSource) -> None:
@@ -234,6 +244,7 @@ def usable_cores() -> int:
 def _open_backend(
     name: BackendName,
     source: PhotoSource,
+    health: Health,
     plan: Plan,
     image_size: int,
     device: torch.device,
@@ -247,9 +258,9 @@ def _open_backend(
     if name == "dali":
         from glr_fast.data.dali import DaliBackend
 
-        return DaliBackend(source, plan.local_batch_size, image_size, device, threads)
+        return DaliBackend(source, health, plan.local_batch_size, image_size, device, threads)
     if name == "cpu":
         from glr_fast.data.cpu import CpuBackend
 
-        return CpuBackend(source, plan.local_batch_size, image_size, threads)
+        return CpuBackend(source, health, plan.local_batch_size, image_size, threads)
     return ReferenceBackend(source, image_size)

@@ -7,6 +7,7 @@ else in the system draws a random number for data. Global batch ``k`` of an epoc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -169,6 +170,32 @@ class Plan:
         """This rank's share of the batch at a global step (counted from 0 over epochs)."""
         epoch, index = divmod(step, self.steps_per_epoch)
         return self._training_batch(step, epoch, index) if self.training else self._eval_batch(step)
+
+    def replacements(
+        self, batch: BatchPlan, index: int, most: int
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """What may stand in for a photo that cannot be decoded: the next ones of its class.
+
+        A function of the plan alone, like everything here; empty in evaluation.
+
+        Args:
+            batch: a batch of this plan.
+            index: which of its photos.
+            most: how many to offer.
+
+        Yields:
+            Row of the samples table, and the box that the same random numbers give there.
+        """
+        if not self.training:
+            return
+        epoch, step = divmod(batch.step, self.steps_per_epoch)
+        place = step * self.batch_size + self.rank.index * self.local_batch_size + index
+        same = np.flatnonzero(self.samples.labels == batch.labels[index])
+        position = int(batch.rows[index]) - self.samples.first_row
+        after = np.roll(same, -int(np.searchsorted(same, position, "right")))
+        for other in after[after != position][:most]:
+            boxes, _ = self._augment(np.array([other]), epoch, place)
+            yield int(other) + self.samples.first_row, boxes[0]
 
     def _training_batch(self, step: int, epoch: int, index: int) -> BatchPlan:
         size = self.local_batch_size

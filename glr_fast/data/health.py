@@ -1,0 +1,104 @@
+"""Photos that went bad after the build: counted, named, listed, replaced; no run ends by them.
+
+In training a bad photo is replaced by the next one of its class, cropped by the same random
+numbers. In evaluation nothing can stand in for it: the network sees a grey image, and the photo
+counts (as one not recognised, most likely).
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from glr_fast.data.plan import BatchPlan, Plan
+from shard_tools.format import Store, StoreError
+
+logger = logging.getLogger(__name__)
+
+#: Photos of its class that are tried in place of a bad one.
+_TRIES = 8
+COLUMNS = ("key", "row", "label", "shard", "offset", "reason", "replaced_by")
+
+
+def bad_samples_file(process: int) -> str:
+    """Name of the list that a process writes: each its own, so that no line is torn."""
+    return f"bad_samples-{process}.csv" if process else "bad_samples.csv"
+
+
+class Health:
+    """Keeps the list of bad photos and says what stands in for them. Threads may share it.
+
+    Args:
+        store: to name photos by key and shard.
+        plan: to find what replaces them.
+        file: CSV that grows by a line per bad photo; None for no file.
+        limit: most different bad photos before the run is stopped.
+    """
+
+    def __init__(self, store: Store, plan: Plan, file: Path | None, limit: int) -> None:
+        self._store = store
+        self._plan = plan
+        self._file = file
+        self._limit = limit
+        self._bad: set[int] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def bad_rows(self) -> frozenset[int]:
+        """Rows of the samples table that turned out bad so far."""
+        return frozenset(self._bad)
+
+    def is_bad(self, row: int) -> bool:
+        """Whether a photo is known to be bad."""
+        return row in self._bad
+
+    def replacements(self, batch: BatchPlan, place: int) -> Iterator[tuple[int, np.ndarray]]:
+        """What may stand in for a photo of a batch: (row, box), best first. Empty in evaluation."""
+        for row, box in self._plan.replacements(batch, place, _TRIES):
+            if row not in self._bad:
+                yield row, box
+
+    def report(self, row: int, reason: str, replaced_by: int | None) -> None:
+        """Take note of a bad photo; once for each.
+
+        Raises:
+            StoreError: there are more than the limit.
+        """
+        with self._lock:
+            if row in self._bad:
+                return
+            self._bad.add(row)
+            count = len(self._bad)
+            sample = self._describe(row)
+            self._write([*sample, reason, "" if replaced_by is None else self._key(replaced_by)])
+        key, _, _, shard, offset = sample
+        logger.warning("bad photo %s (%s at byte %s): %s", key, shard, offset, reason)
+        if count > self._limit:
+            where = f"; they are listed in {self._file}" if self._file else ""
+            raise StoreError(
+                f"{count} photos of {self._store.path} cannot be decoded, the last {key} in "
+                f"{shard}{where}; check the store with glr-shard verify, or raise "
+                f"--data.max-bad-samples (now {self._limit})"
+            )
+
+    def _describe(self, row: int) -> list[str]:
+        columns = ["key", "label", "shard", "offset"]
+        sample = self._store.samples(columns).slice(row, 1).to_pylist()[0]
+        place = [str(sample[name]) for name in ("label", "shard", "offset")]
+        return [sample["key"], str(row), *place]
+
+    def _key(self, row: int) -> str:
+        return self._store.samples(["key"])["key"][row].as_py()
+
+    def _write(self, line: list[str]) -> None:
+        if self._file is None:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        new = not self._file.exists()
+        with open(self._file, "a", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, line] if new else [line])
