@@ -40,6 +40,9 @@ from shard_tools.verify_tables import (
 )
 from shard_tools.workfolder import WORK
 
+_ENERGON = (".nv-meta", ".idx")
+"""What Megatron-Energon adds to a store that it prepares: a folder, and an index after each tar."""
+
 
 def verify_store(
     path: Path, decode: bool = False, workers: int = 1, progress: bool = False
@@ -131,9 +134,9 @@ def _check_rejected(store: Store) -> list[Problem]:
 
 def _check_files(store: Store) -> list[Problem]:
     """Files that are no part of the store, and what interrupted writing left behind."""
-    known = {MANIFEST, CLASSES, SAMPLES, REJECTED, DUPLICATES, INDEX_DIR}
+    known = {MANIFEST, CLASSES, SAMPLES, REJECTED, DUPLICATES, INDEX_DIR, _ENERGON[0]}
     for shard in store.manifest.shards:
-        known |= {shard.name, shard.index_name}
+        known |= {shard.name, shard.index_name, f"{shard.name}{_ENERGON[1]}"}
     found: list[Problem] = []
     folders = [store.path, store.path / INDEX_DIR]
     for entry in sorted(

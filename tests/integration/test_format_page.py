@@ -1,0 +1,95 @@
+"""docs/format.md is enough to write another reader from: format_reader.py is one."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from shard_tools.indexes import IndexOptions, write_index
+from tests.conftest import REPOSITORY
+from tests.integration import format_reader
+from tests.integration.format_reader import read_epoch, read_store
+from tests.shard_tools.photos import add_photo, built, kaggle
+
+PAGE = (REPOSITORY / "docs" / "format.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("page") / "source"
+    kaggle(root, {str(100 * number): 2 + number for number in range(11)})
+    (root / "landmarks.csv").write_text("landmark_id,name\n300,Köln\n")
+    add_photo(root, "stray", b"")
+    return root
+
+
+@pytest.fixture(scope="module")
+def store(source: Path) -> Path:
+    out = built(source, source.parent / "store", shard_size=13)
+    write_index(out, IndexOptions("balanced", 2, 3, "even"))
+    return out
+
+
+def test_the_reader_gives_back_the_source(source: Path, store: Path) -> None:
+    read = list(read_store(store))
+    lines = (source / "train.csv").read_text().splitlines()[1:]
+    labels = dict(line.split(",") for line in lines)
+    assert {key: landmark for _, key, _, landmark, _, _ in read} == labels
+    order = sorted(set(labels.values()), key=int)
+    for split, key, label, landmark, name, photo in read:
+        path = source / "train" / key[0] / key[1] / key[2] / f"{key}.jpg"
+        assert photo == path.read_bytes()
+        assert label == order.index(landmark)
+        assert name == ("Köln" if landmark == "300" else None)
+        assert split in ("train", "val", "test")
+
+
+def test_the_reader_finds_the_epochs(store: Path) -> None:
+    for epoch in range(2):
+        wanted = np.load(store / f"index/even/epoch-{epoch:04d}.npy").tolist()
+        assert read_epoch(store, "even", epoch) == wanted
+
+
+def test_the_reader_refuses_a_damaged_tar(store: Path, tmp_path: Path) -> None:
+    for file in store.iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    tar = tmp_path / "val-000000.tar"
+    data = bytearray(tar.read_bytes())
+    data[700] ^= 1
+    tar.write_bytes(data)
+    with pytest.raises(ValueError, match=r"val-000000\.tar is damaged"):
+        list(read_store(tmp_path))
+
+
+def test_the_reader_is_short_and_shares_no_code() -> None:
+    tree = ast.parse(Path(format_reader.__file__).read_text())
+    imported = [
+        n.name for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names
+    ]
+    imported += [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    assert {name.split(".")[0] for name in imported} <= {*sys.stdlib_module_names, "pyarrow"}
+    reader = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "read_store")
+    assert (reader.end_lineno or 0) - reader.lineno < 40
+
+
+def test_the_page_names_everything_that_is_there(store: Path) -> None:
+    manifest = json.loads((store / "manifest.json").read_text())
+    index = json.loads((store / "index/even/index.json").read_text())
+    names = {*manifest, *manifest["options"], *manifest["counts"], *manifest["notes"]}
+    names |= {*manifest["source"], *manifest["shards"][0], *index, *index["epochs"][0]}
+    for table in ("classes", "samples"):
+        names |= set(pq.read_schema(store / f"{table}.parquet").names)
+    missing = sorted(name for name in names if f"`{name}`" not in PAGE)
+    assert missing == []
+    assert (store / "rejected.csv").read_text().splitlines()[0].replace('"', "") in PAGE
+    files = {re.sub(r"\d{6}", "000000", file.name) for file in store.iterdir() if file.is_file()}
+    known = {re.sub("val|test", "train", name) for name in files}
+    assert [name for name in sorted(known) if name not in PAGE] == []
