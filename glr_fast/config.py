@@ -51,6 +51,19 @@ class DataConfig:
     """Least share of a photo's area that a random training crop covers."""
     flip: float = 0.5
     """Probability of a left-right flip in training."""
+    color: float = 0.0
+    """Strength of random brightness, contrast, saturation and hue in training; 0 for none."""
+    rare: float = 0.0
+    """How much stronger crops, flips and colours get as a class gets rarer, from 0 to 1."""
+    index: str | None = None
+    """An index that ``glr-shard index`` wrote: its epochs in place of policy and seed."""
+    shuffle_window: int = 0
+    """Shards that are read and mixed at a time, for a store larger than the memory or far away; 0
+    mixes all photos."""
+    cache: Path | None = None
+    """Folder for copies of a remote store's shards; None takes ``~/.cache/glr-fast``."""
+    cache_gib: float = 50.0
+    """Most that the folder of copies should hold, in GiB."""
     threads: int | None = None
     """Decoding threads per process; None lets the loader choose."""
     backend: str = "auto"
@@ -65,6 +78,10 @@ class DataConfig:
         _require(
             0 < self.crop_scale <= 1, "--data.crop-scale", "over 0, at most 1", self.crop_scale
         )
+        _require(0 <= self.color <= 1, "--data.color", "from 0 to 1", self.color)
+        _require(0 <= self.rare <= 1, "--data.rare", "from 0 to 1", self.rare)
+        window = self.shuffle_window
+        _require(window >= 0, "--data.shuffle-window", "0 or more", window)
         _require(0 <= self.flip <= 1, "--data.flip", "from 0 to 1", self.flip)
         _require(self.batch_size >= 1, "--data.batch-size", "1 or more", self.batch_size)
         _require(self.image_size >= 16, "--data.image-size", "16 or more", self.image_size)

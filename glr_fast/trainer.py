@@ -226,7 +226,13 @@ class Trainer:
             device=accelerator.device,
             image_size=data.image_size if training else self.config.eval_size,
             train=training,
-            augmentation=Augmentation(scale=(data.crop_scale, 1.0), flip=data.flip),
+            augmentation=Augmentation(
+                scale=(data.crop_scale, 1.0), flip=data.flip, color=data.color, rare=data.rare
+            ),
+            shuffle_window=data.shuffle_window,
+            index=data.index,
+            cache=data.cache,
+            cache_gib=data.cache_gib,
             threads=data.threads,
             bad_samples=self.config.out / bad_samples_file(accelerator.process_index),
             max_bad_samples=data.max_bad_samples,

@@ -7,6 +7,7 @@ Everything that must be the same in the tool that writes and the loader that rea
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tarfile
@@ -19,6 +20,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from shard_tools.remote import RemoteError, explained, is_remote, location, open_to_put
 
 FORMAT_NAME = "glr-store"
 FORMAT_VERSION = 1
@@ -153,18 +156,29 @@ class Store:
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
-        """Open a store folder.
+        """Open a store: a folder, or a URL such as ``s3://bucket/store``.
 
         Raises:
             StoreError: no store there, or one of another format version.
         """
-        path = Path(path)
-        file = path / MANIFEST
-        if not path.is_dir():
-            raise StoreError(f"{path}: no such store folder; make one with glr-shard build")
-        if not file.is_file():
-            raise StoreError(f"{path}: not a finished store (no {MANIFEST}); run glr-shard build")
-        return cls(path, Manifest.from_json(file.read_text(), str(file)))
+        try:
+            path = location(path)
+            file = path / MANIFEST
+            if not path.is_dir():
+                raise StoreError(f"{path}: no such store folder; make one with glr-shard build")
+            if not file.is_file():
+                raise StoreError(
+                    f"{path}: not a finished store (no {MANIFEST}); run glr-shard build"
+                )
+            with explained(path):
+                return cls(path, Manifest.from_json(file.read_text(), str(file)))
+        except RemoteError as error:
+            raise StoreError(str(error)) from None
+
+    @property
+    def remote(self) -> bool:
+        """Whether the store is in an object store, not in a folder of this machine."""
+        return is_remote(self.path)
 
     @property
     def num_classes(self) -> int:
@@ -200,6 +214,51 @@ class Store:
         return self.classes().column(split).to_numpy().astype(np.int64)
 
 
+@dataclass(frozen=True)
+class EpochIndex:
+    """The epoch orders of one folder under ``index/``."""
+
+    folder: Path
+    split: str
+    files: tuple[str, ...]
+    """One ``.npy`` per epoch."""
+
+    @classmethod
+    def open(cls, store: Store, name: str, split: str) -> EpochIndex:
+        """Open an index by its name.
+
+        Raises:
+            StoreError: none of that name, or one of another split.
+        """
+        folder = store.path / INDEX_DIR / name
+        file = folder / "index.json"
+        if not file.is_file():
+            there = sorted(path.parent.name for path in folder.parent.glob("*/index.json"))
+            raise StoreError(
+                f"{folder}: no such index; the store has {', '.join(there) or 'none'}; write one "
+                "with glr-shard index"
+            )
+        try:
+            raw = json.loads(file.read_text())
+            index = cls(folder, raw["split"], tuple(epoch["order"] for epoch in raw["epochs"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{file}: not an index of this version ({error})") from None
+        if index.split != split:
+            raise StoreError(f"{folder}: an index of split {index.split}, not of {split}")
+        return index
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Rows of the samples table in the order of an epoch; after the last one the first again.
+
+        Shape (photos,), int64.
+        """
+        file = self.folder / self.files[epoch % len(self.files)]
+        try:
+            return np.load(io.BytesIO(file.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{file}: cannot be read ({error}); write the index again") from None
+
+
 def read_table(path: Path, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
     """Read a parquet table of the store, checking that it has the columns it should.
 
@@ -208,9 +267,13 @@ def read_table(path: Path, schema: pa.Schema, columns: list[str] | None = None) 
     """
     if not path.is_file():
         raise StoreError(f"{path}: missing; the store is damaged, build it again")
+    names = columns or schema.names
     try:
-        names = columns or schema.names
-        table = pq.read_table(path, columns=names)
+        if is_remote(path):
+            with path.open("rb") as file:
+                table = pq.read_table(file, columns=names)
+        else:
+            table = pq.read_table(path, columns=names)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path}: cannot be read ({error}); build the store again") from None
     missing = [name for name in names if name not in table.column_names]
@@ -227,7 +290,14 @@ def write_table(path: Path, table: pa.Table, schema: pa.Schema) -> None:
 
 @contextmanager
 def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """Open ``path`` for writing: it appears whole when the block ends, or not at all."""
+    """Open ``path`` for writing: it appears whole when the block ends, or not at all.
+
+    In an object store too: then the block writes a file of this machine, which is sent afterwards.
+    """
+    if is_remote(path):
+        with open_to_put(path) as file:
+            yield file
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -304,5 +374,5 @@ def dali_index(entries: Iterable[IndexEntry]) -> str:
 
 def sha256_file(path: Path) -> str:
     """Hex sha256 of a file."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """From a store to batches of images: plan, source, backends, loader."""
 
+from glr_fast.data.augment import Augmentation
 from glr_fast.data.health import bad_samples_file
 from glr_fast.data.loader import (
     IMAGENET_MEAN,
@@ -10,7 +11,7 @@ from glr_fast.data.loader import (
     open_loader,
     usable_cores,
 )
-from glr_fast.data.plan import Augmentation, Plan, Rank
+from glr_fast.data.plan import Plan, Rank
 from shard_tools.format import Store, StoreError
 from shard_tools.policies import POLICIES
 

@@ -11,6 +11,7 @@ backend does the same work at about half the speed, held back by its resize
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -22,10 +23,11 @@ import numpy as np
 import torch
 from nvidia import nvimgcodec
 
-from glr_fast.data.health import Health
+from glr_fast.data.color import color_matrices
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.resample import resize_antialiased
-from glr_fast.data.source import PhotoSource
+from glr_fast.data.supply import Supply
+from shard_tools.format import StoreError
 
 UNDECODABLE = "cannot be decoded"
 
@@ -45,29 +47,29 @@ class CpuBackend:
     """Turns batch plans into images: (batch, size, size, 3) uint8 on the CPU.
 
     Args:
-        source: where the encoded photos are.
-        health: where bad photos are reported, and what replaces them.
+        supply: encoded photos, and what replaces bad ones.
         batch_size: most photos of a batch.
         image_size: side of the square images, pixels.
         threads: threads that decode.
         queue_depth: batches that are worked on ahead of the one handed out.
+        stall_s: seconds without a batch after which to give up.
     """
 
     def __init__(
         self,
-        source: PhotoSource,
-        health: Health,
+        supply: Supply,
         batch_size: int,
         image_size: int,
         threads: int,
         queue_depth: int = 2,
+        stall_s: float = 600.0,
     ) -> None:
         # The threads are ours: OpenCV's own would only get in their way.
         cv2.setNumThreads(1)
-        self._source = source
-        self._health = health
+        self._source, self._health, self._timings = supply.source, supply.health, supply.timings
         self._buffers = BufferPool((batch_size, image_size, image_size, 3))
         self._depth = queue_depth
+        self._stall_s = stall_s
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="glr-decode")
         self._local = threading.local()
 
@@ -82,9 +84,9 @@ class CpuBackend:
             for plan in plans:
                 ahead.append(self._start(plan))
                 if len(ahead) > self._depth:
-                    yield self._finish(ahead.popleft())
+                    yield self._next(ahead)
             while ahead:
-                yield self._finish(ahead.popleft())
+                yield self._next(ahead)
         finally:
             for task in ahead:
                 for part in task.parts:
@@ -96,29 +98,47 @@ class CpuBackend:
 
     def _start(self, plan: BatchPlan) -> _Task:
         out = self._buffers.take(len(plan))
-        encoded = self._source.encoded(plan.rows)
+        with self._timings.span("source_s"):
+            encoded = self._source.encoded(plan.rows)
         parts = [
             self._threads.submit(self._decode_part, plan, encoded, out, first)
             for first in range(0, len(plan), _CHUNK)
         ]
         return _Task(plan, torch.from_numpy(out), parts)
 
+    def _next(self, ahead: deque[_Task]) -> tuple[BatchPlan, torch.Tensor]:
+        done = self._finish(ahead.popleft())
+        self._timings.ready = sum(all(part.done() for part in task.parts) for task in ahead)
+        return done
+
     def _finish(self, task: _Task) -> tuple[BatchPlan, torch.Tensor]:
         for part in task.parts:
-            part.result()
+            try:
+                part.result(self._stall_s)
+            except TimeoutError:
+                raise StoreError(
+                    f"batch {task.plan.step}: photos not decoded within {self._stall_s:.0f} s; "
+                    "is the disk or network that the store is on stuck?"
+                ) from None
         return task.plan, task.images
 
     def _decode_part(
         self, plan: BatchPlan, encoded: list[np.ndarray], out: np.ndarray, first: int
     ) -> None:
         decoder = self._decoder()
+        clock, decoding, started = time.perf_counter, 0.0, time.perf_counter()
         for i in range(first, min(first + _CHUNK, len(plan))):
+            before = clock()
             crop = decode_region(decoder, encoded[i], plan.boxes[i])
             if crop is None:
                 crop = self._replace(decoder, plan, i)
+            decoding += clock() - before
             resize_antialiased(crop, out[i])
             if plan.flips[i]:
                 cv2.flip(out[i], 1, dst=out[i])
+            if plan.colors is not None:
+                cv2.transform(out[i], color_matrices(plan.colors[i : i + 1])[0], dst=out[i])
+        self._timings.add(decode_s=decoding, resize_s=clock() - started - decoding)
 
     def _replace(self, decoder: nvimgcodec.Decoder, plan: BatchPlan, index: int) -> np.ndarray:
         """The crop of what stands in for a bad photo; a grey pixel where nothing does."""

@@ -16,7 +16,7 @@ def random_resized_crop(
     uniforms: np.ndarray,
     widths: np.ndarray,
     heights: np.ndarray,
-    scale: tuple[float, float],
+    scale: tuple[float | np.ndarray, float],
     ratio: tuple[float, float],
 ) -> np.ndarray:
     """Crops of random area, ratio and place: torchvision's ``RandomResizedCrop``, per photo.
@@ -28,14 +28,15 @@ def random_resized_crop(
         uniforms: numbers in [0, 1), shape (batch, DRAWS).
         widths: pixels, shape (batch,).
         heights: pixels, shape (batch,).
-        scale: least and most share of the area.
+        scale: least and most share of the area; the least may differ by photo, shape (batch,).
         ratio: least and most width over height.
 
     Returns:
         Boxes, shape (batch, 4), int32.
     """
     tries = uniforms[:, : 2 * TRIES].reshape(-1, TRIES, 2)
-    area = (widths * heights)[:, None] * (scale[0] + (scale[1] - scale[0]) * tries[..., 0])
+    least, most = np.reshape(scale[0], (-1, 1)), scale[1]
+    area = (widths * heights)[:, None] * (least + (most - least) * tries[..., 0])
     low, high = np.log(ratio[0]), np.log(ratio[1])
     aspect = np.exp(low + (high - low) * tries[..., 1])
     width = np.rint(np.sqrt(area * aspect)).astype(np.int64)

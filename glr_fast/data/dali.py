@@ -18,9 +18,8 @@ from nvidia.dali.pipeline import Pipeline
 from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 
 from glr_fast.data.cpu import CpuBackend
-from glr_fast.data.health import Health
 from glr_fast.data.plan import BatchPlan
-from glr_fast.data.source import PhotoSource
+from glr_fast.data.supply import Supply
 
 logger = logging.getLogger(__name__)
 
@@ -29,29 +28,30 @@ class DaliBackend:
     """Turns batch plans into images with DALI.
 
     Args:
-        source: where the encoded photos are.
-        health: where bad photos are reported, and what replaces them.
+        supply: encoded photos, and what replaces bad ones.
         batch_size: most photos of a batch.
         image_size: side of the square images, pixels.
         device: ``cpu`` or a CUDA device.
         threads: CPU threads that decode.
+        colors: whether the plans change colours.
         queue_depth: batches that are worked on ahead of the one handed out.
+        decoder_options: more arguments for DALI's decoder, such as ``hw_decoder_load``.
     """
 
     def __init__(
         self,
-        source: PhotoSource,
-        health: Health,
+        supply: Supply,
         batch_size: int,
         image_size: int,
         device: torch.device,
         threads: int,
+        colors: bool = False,
         queue_depth: int = 2,
+        decoder_options: dict[str, Any] | None = None,
     ) -> None:
-        self._source = source
-        self._health = health
+        self._source, self._health, self._timings = supply.source, supply.health, supply.timings
         # Decodes the batches that DALI loses: one bad photo ends the run of its whole batch.
-        self._rescue = CpuBackend(source, health, batch_size, image_size, threads=1, queue_depth=0)
+        self._rescue = CpuBackend(supply, batch_size, image_size, threads=1, queue_depth=0)
         self._device = device
         self._plans: Iterator[BatchPlan] = iter(())
         self._ahead: deque[BatchPlan] = deque()
@@ -63,7 +63,8 @@ class DaliBackend:
             exec_dynamic=True,
         )
         with pipeline:
-            pipeline.set_outputs(_define(self._next_inputs, image_size, device))
+            images = _define(self._next_inputs, image_size, device, colors, decoder_options or {})
+            pipeline.set_outputs(images)
         pipeline.build()
         self._pipeline: Pipeline | None = pipeline
 
@@ -126,19 +127,18 @@ class DaliBackend:
         """The stream that the images are to be ready on: torch's own, so nobody waits."""
         return torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
 
-    def _next_inputs(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+    def _next_inputs(self) -> tuple[list[np.ndarray] | np.ndarray, ...]:
         """What DALI asks for when it starts on a batch; StopIteration ends the epoch."""
         plan = next(self._plans)
-        self._avoid_bad(plan)
-        encoded = self._source.encoded(plan.rows)
+        with self._timings.span("source_s"):
+            self._avoid_bad(plan)
+            encoded = self._source.encoded(plan.rows)
         self._ahead.append(plan)
-        top_left = np.ascontiguousarray(plan.boxes[:, :2])
-        return (
-            encoded,
-            top_left,
-            np.ascontiguousarray(plan.boxes[:, 2:]),
-            plan.flips.astype(np.int32),
-        )
+        start, shape = (np.ascontiguousarray(part) for part in np.split(plan.boxes, 2, axis=1))
+        inputs = encoded, start, shape, plan.flips.astype(np.int32)
+        if plan.colors is None:
+            return inputs
+        return *inputs, *np.ascontiguousarray(plan.colors.T)
 
     def _avoid_bad(self, plan: BatchPlan) -> None:
         """Put what stands in for photos known to be bad into a plan before DALI sees it."""
@@ -155,16 +155,23 @@ def _cuda_index(device: torch.device) -> int | None:
     return torch.cuda.current_device() if device.index is None else device.index
 
 
-def _define(inputs: Any, image_size: int, device: torch.device) -> DataNode:
+def _define(
+    inputs: Any,
+    image_size: int,
+    device: torch.device,
+    colors: bool,
+    decoder_options: dict[str, Any],
+) -> DataNode:
     """The one pipeline definition: CPU and GPU differ in the ``device`` of the decoder."""
-    encoded, start, shape, flip = cast(
+    kinds = [DALIDataType.UINT8, *[DALIDataType.INT32] * 3, *[DALIDataType.FLOAT] * (4 * colors)]
+    encoded, start, shape, flip, *color = cast(
         "list[DataNode]",
         fn.external_source(
             source=inputs,
-            num_outputs=4,
+            num_outputs=len(kinds),
             batch=True,
-            ndim=[1, 1, 1, 0],
-            dtype=[DALIDataType.UINT8, *[DALIDataType.INT32] * 3],
+            ndim=[1, 1, 1, *[0] * (len(kinds) - 3)],
+            dtype=kinds,
         ),
     )
     images = fn.decoders.image_slice(
@@ -176,6 +183,7 @@ def _define(inputs: Any, image_size: int, device: torch.device) -> DataNode:
         output_type=DALIImageType.RGB,
         # The store's photos are upright; an orientation tag must not turn them again.
         adjust_orientation=False,
+        **decoder_options,
     )
     images = fn.resize(
         images,
@@ -183,4 +191,9 @@ def _define(inputs: Any, image_size: int, device: torch.device) -> DataNode:
         interp_type=DALIInterpType.INTERP_LINEAR,
         antialias=True,
     )
-    return cast("DataNode", fn.flip(cast("DataNode", images), horizontal=flip))
+    images = cast("DataNode", fn.flip(cast("DataNode", images), horizontal=flip))
+    if color:
+        names = ("brightness", "contrast", "saturation", "hue")
+        twisted = fn.color_twist(images, **dict(zip(names, color, strict=True)))
+        images = cast("DataNode", twisted)
+    return images

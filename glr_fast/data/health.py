@@ -11,9 +11,11 @@ import csv
 import logging
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from glr_fast.data.plan import BatchPlan, Plan
 from shard_tools.format import Store, StoreError
@@ -87,13 +89,17 @@ class Health:
             )
 
     def _describe(self, row: int) -> list[str]:
-        columns = ["key", "label", "shard", "offset"]
-        sample = self._store.samples(columns).slice(row, 1).to_pylist()[0]
+        sample = self._samples.slice(row, 1).to_pylist()[0]
         place = [str(sample[name]) for name in ("label", "shard", "offset")]
         return [sample["key"], str(row), *place]
 
     def _key(self, row: int) -> str:
-        return self._store.samples(["key"])["key"][row].as_py()
+        return self._samples["key"][row].as_py()
+
+    @cached_property
+    def _samples(self) -> pa.Table:
+        """Read when the first bad photo turns up: most runs have none."""
+        return self._store.samples(["key", "label", "shard", "offset"])
 
     def _write(self, line: list[str]) -> None:
         if self._file is None:

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self, get_args
@@ -14,11 +15,15 @@ from typing import Literal, Protocol, Self, get_args
 import numpy as np
 import torch
 
+from glr_fast.data.ahead import ReadAhead
+from glr_fast.data.augment import Augmentation
+from glr_fast.data.cache import ShardCache
 from glr_fast.data.health import Health
-from glr_fast.data.plan import Augmentation, BatchPlan, Plan, Rank, Remainder, Samples
+from glr_fast.data.plan import BatchPlan, Plan, Rank, Remainder, Samples
 from glr_fast.data.reference import ReferenceBackend
 from glr_fast.data.source import PhotoSource
-from shard_tools.format import Store, StoreError
+from glr_fast.data.supply import Supply, Watchdog
+from shard_tools.format import EpochIndex, Store, StoreError
 
 BackendName = Literal["auto", "dali", "cpu", "reference"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
@@ -81,26 +86,33 @@ class Loader:
     def __init__(
         self,
         plan: Plan,
-        source: PhotoSource,
-        health: Health,
+        supply: Supply,
         backend: Backend,
         device: torch.device,
         output: Output,
     ) -> None:
         self.plan = plan
         self.device = device
-        self.health = health
-        self._source = source
+        self.health = supply.health
+        self._source = supply.source
+        self._timings = supply.timings
+        self._watchdog = Watchdog()
+        self._ahead = ReadAhead(plan, supply.source)
         self._backend = backend
         self._output = output
         self._current: Generator[Batch] | None = None
         # Also where nobody calls close: a pipeline must be gone before DALI itself is, at exit.
-        self._free = weakref.finalize(self, _free, backend, source)
+        self._free = weakref.finalize(self, _free, backend, supply.source, self._watchdog)
 
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch: the same on every rank."""
         return self.plan.steps_per_epoch
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Where the time went so far: the fields of :class:`glr_fast.data.supply.Timings`."""
+        return self._timings.numbers()
 
     def stream(self, start_step: int = 0) -> Iterator[Batch]:
         """Batches from a global step on, without end, across epochs.
@@ -152,17 +164,38 @@ class Loader:
         # Closed by hand: a backend must stop working ahead when this stream ends, not some time
         # later when its generator is collected.
         with closing(self._backend.decode(self._plans(first, last))) as decoded:
-            for plan, images in decoded:
-                images = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-                if self._output == "float32":
-                    images = normalise(images)
-                labels = torch.from_numpy(plan.labels).to(self.device, non_blocking=True)
-                yield Batch(images, labels, plan.rows, plan.valid)
+            step = first
+            while True:
+                with (
+                    self._timings.span("wait_s"),
+                    self._watchdog.watching(partial(self._doing, step)),
+                ):
+                    taken = next(decoded, None)
+                if taken is None:
+                    return
+                with self._timings.span("transfer_s"):
+                    batch = self._batch(*taken)
+                self._timings.add(batches=1, photos=len(batch.rows))
+                yield batch
+                step += 1
+
+    def _doing(self, step: int) -> str:
+        return f"batch {step}: {self._source.doing}"
+
+    def _batch(self, plan: BatchPlan, images: torch.Tensor) -> Batch:
+        images = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        if self._output == "float32":
+            images = normalise(images)
+        labels = torch.from_numpy(plan.labels).to(self.device, non_blocking=True)
+        return Batch(images, labels, plan.rows, plan.valid)
 
     def _plans(self, first: int, last: int | None) -> Iterator[BatchPlan]:
         step = first
         while last is None or step < last:
-            yield self.plan.batch(step)
+            with self._timings.span("source_s"):
+                self._ahead.look(step, last)
+                plan = self.plan.batch(step)
+            yield plan
             step += 1
 
 
@@ -181,9 +214,13 @@ def open_loader(
     output: Output = "uint8",
     threads: int | None = None,
     remainder: Remainder = "drop",
+    shuffle_window: int = 0,
+    index: str | None = None,
     backend: BackendName = "auto",
     bad_samples: Path | None = None,
     max_bad_samples: int = 1000,
+    cache: Path | None = None,
+    cache_gib: float = 50.0,
 ) -> Loader:
     """Open a split of a store for training or evaluation.
 
@@ -202,10 +239,17 @@ def open_loader(
         threads: CPU threads that decode; default: the cores this process may use.
         remainder: what happens to the photos that do not fill an epoch's last global batch:
             ``drop`` leaves them out (other ones each epoch), ``pad`` fills the batch up.
+        shuffle_window: shards that are read and mixed at a time, for a store that is larger than
+            the memory or far away; 0 mixes the whole split.
+        index: name of an index that ``glr-shard index`` wrote: its epochs in place of policy and
+            seed, from the first again after the last.
         backend: ``dali`` (GPU or CPU), ``cpu`` (libjpeg-turbo and OpenCV in threads),
             ``reference`` (PIL: slow, exact); ``auto`` is ``dali`` on a GPU, else ``cpu``.
         bad_samples: CSV file that photos are listed in that went bad after the build.
         max_bad_samples: most of those before the loader gives up.
+        cache: folder for copies of a remote store's shards, which processes and runs may share;
+            default ``~/.cache/glr-fast``.
+        cache_gib: most that folder should hold, in GiB.
 
     Raises:
         StoreError: no such store or split, a batch that the processes cannot share or that is
@@ -221,19 +265,20 @@ def open_loader(
         seed,
         (augmentation or Augmentation()) if train else None,
         remainder,
+        shuffle_window if train else 0,
+        EpochIndex.open(store, index, split) if index and train else None,
     )
-    source = PhotoSource(store, split)
+    source = PhotoSource(store, split, _open_cache(store, cache, cache_gib))
     device = torch.device(device)
-    health = Health(store, plan, bad_samples, max_bad_samples)
-    made = _open_backend(
-        backend, source, health, plan, image_size, device, threads or usable_cores()
-    )
-    return Loader(plan, source, health, made, device, output)
+    supply = Supply(source, Health(store, plan, bad_samples, max_bad_samples))
+    made = _open_backend(backend, supply, plan, image_size, device, threads or usable_cores())
+    return Loader(plan, supply, made, device, output)
 
 
-def _free(backend: Backend, source: PhotoSource) -> None:
+def _free(backend: Backend, source: PhotoSource, watchdog: Watchdog) -> None:
     backend.close()
     source.close()
+    watchdog.close()
 
 
 def usable_cores() -> int:
@@ -241,10 +286,16 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _open_cache(store: Store, folder: Path | None, gib: float) -> ShardCache | None:
+    if not store.remote:
+        return None
+    folder = folder or Path.home() / ".cache" / "glr-fast"
+    return ShardCache(store, folder, int(gib * 2**30))
+
+
 def _open_backend(
     name: BackendName,
-    source: PhotoSource,
-    health: Health,
+    supply: Supply,
     plan: Plan,
     image_size: int,
     device: torch.device,
@@ -258,9 +309,16 @@ def _open_backend(
     if name == "dali":
         from glr_fast.data.dali import DaliBackend
 
-        return DaliBackend(source, health, plan.local_batch_size, image_size, device, threads)
+        return DaliBackend(
+            supply,
+            plan.local_batch_size,
+            image_size,
+            device,
+            threads,
+            colors=plan.augmentation is not None and plan.augmentation.color > 0,
+        )
     if name == "cpu":
         from glr_fast.data.cpu import CpuBackend
 
-        return CpuBackend(source, health, plan.local_batch_size, image_size, threads)
-    return ReferenceBackend(source, image_size)
+        return CpuBackend(supply, plan.local_batch_size, image_size, threads)
+    return ReferenceBackend(supply.source, image_size)

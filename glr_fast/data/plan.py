@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
 
 from glr_fast.data import crops
-from shard_tools.balance import epoch_order, stream_key
-from shard_tools.format import Store, StoreError
+from glr_fast.data.augment import Augmentation, rarity
+from shard_tools.balance import epoch_order, stream_key, windowed
+from shard_tools.format import EpochIndex, Store, StoreError
 from shard_tools.policies import parse_policy
 
 Remainder = Literal["drop", "pad"]
@@ -48,6 +49,9 @@ class Samples:
     """Pixels. Shape (photos,), int64."""
     heights: np.ndarray
     """Pixels. Shape (photos,), int64."""
+    shards: np.ndarray
+    """Number of the shard that holds the photo, in the order of the manifest from the split's first
+    one. Shape (photos,), int64."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,19 +70,8 @@ class Samples:
             )
         table = store.samples(["label", "width", "height"]).slice(rows.start, len(rows))
         label, width, height = (c.to_numpy().astype(np.int64) for c in table.columns)
-        return cls(rows.start, label, width, height)
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random crops and flips of training photos."""
-
-    scale: tuple[float, float] = (0.25, 1.0)
-    """Share of the photo's area that a crop covers, least and most."""
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    """Width over height of a crop, least and most."""
-    flip: float = 0.5
-    """Probability of a left-right flip."""
+        sizes = [shard.samples for shard in store.manifest.shards if shard.split == split]
+        return cls(rows.start, label, width, height, np.repeat(np.arange(len(sizes)), sizes))
 
 
 @dataclass(frozen=True)
@@ -95,6 +88,9 @@ class BatchPlan:
     """Crops in pixels: top, left, height, width. Shape (batch, 4), int32."""
     flips: np.ndarray
     """Left-right flip of each photo after its crop. Shape (batch,), bool."""
+    colors: np.ndarray | None
+    """Brightness, contrast, saturation factors and hue in degrees, as ``color`` defines them. Shape
+    (batch, 4), float32; None where colours stay."""
     valid: int
     """Leading photos that count. Less than the batch only in evaluation, where the last batch is
     filled up so that every rank has as many batches."""
@@ -127,11 +123,17 @@ class Plan:
     seed: int = 0
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     remainder: Remainder = "drop"
+    shuffle_window: int = 0
+    """Training: shards that are read and mixed at a time; 0 mixes the whole split."""
+    index: EpochIndex | None = None
+    """Training: epoch orders that ``glr-shard index`` wrote, in place of policy and seed."""
     centre: float = 0.875
     """Evaluation: side of the centre crop over the photo's shorter side (224 of 256)."""
 
     def __post_init__(self) -> None:
         parse_policy(self.policy)
+        if self.shuffle_window < 0:
+            raise StoreError(f"shuffle window {self.shuffle_window}: give 0 or more shards")
         if self.batch_size < 1 or self.batch_size % self.rank.world_size:
             raise StoreError(
                 f"batch size {self.batch_size} cannot be shared equally by "
@@ -164,7 +166,17 @@ class Plan:
         """Positions in the split, in the order of an epoch. Shape (photos,), int64."""
         if not self.training:
             return np.arange(len(self.samples))
-        return _cached_order(_Labels(self.samples.labels), self.policy, self.seed, epoch)
+        return _cached_order(_Plan(self), epoch)
+
+    def rows(self, step: int) -> np.ndarray:
+        """Rows of the samples table of this rank's share of a batch, without its crops.
+
+        Shape (batch,), int64.
+        """
+        if not self.training:
+            return self.batch(step).rows
+        epoch, index = divmod(step, self.steps_per_epoch)
+        return self._positions(epoch, index)[0] + self.samples.first_row
 
     def batch(self, step: int) -> BatchPlan:
         """This rank's share of the batch at a global step (counted from 0 over epochs)."""
@@ -194,16 +206,20 @@ class Plan:
         position = int(batch.rows[index]) - self.samples.first_row
         after = np.roll(same, -int(np.searchsorted(same, position, "right")))
         for other in after[after != position][:most]:
-            boxes, _ = self._augment(np.array([other]), epoch, place)
+            boxes, *_ = self._augment(np.array([other]), epoch, place)
             yield int(other) + self.samples.first_row, boxes[0]
 
     def _training_batch(self, step: int, epoch: int, index: int) -> BatchPlan:
+        positions, first = self._positions(epoch, index)
+        drawn = self._augment(positions, epoch, first)
+        return self._describe(step, positions, *drawn, valid=len(positions))
+
+    def _positions(self, epoch: int, index: int) -> tuple[np.ndarray, int]:
+        """This rank's positions in a batch of an epoch, and the place of the first in its order."""
         size = self.local_batch_size
         first = index * self.batch_size + self.rank.index * size
         place = np.arange(first, first + size)
-        positions = self.order(epoch)[place % len(self.samples)]
-        boxes, flips = self._augment(positions, epoch, first)
-        return self._describe(step, positions, boxes, flips, valid=size)
+        return self.order(epoch)[place % len(self.samples)], first
 
     def _eval_batch(self, step: int) -> BatchPlan:
         first = step % self.steps_per_epoch * self.batch_size
@@ -217,28 +233,37 @@ class Plan:
             samples.widths[positions], samples.heights[positions], self.centre
         )
         valid = min(max(rest - offset, 0), size)
-        return self._describe(step, positions, boxes, np.zeros(size, bool), valid)
+        return self._describe(step, positions, boxes, np.zeros(size, bool), None, valid)
 
     def _augment(
         self, positions: np.ndarray, epoch: int, first: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Crops and flips of the photos at places ``first`` onwards of an epoch's order."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Crops, flips and colours of photos, at places ``first`` onwards of an epoch's order."""
         assert self.augmentation is not None
         draws = place_uniforms(self.seed, epoch, first, len(positions))
-        boxes = crops.random_resized_crop(
-            draws[:, : crops.DRAWS],
-            self.samples.widths[positions],
-            self.samples.heights[positions],
-            self.augmentation.scale,
-            self.augmentation.ratio,
+        samples = self.samples
+        return self.augmentation.draw(
+            draws,
+            samples.widths[positions],
+            samples.heights[positions],
+            self._rarity[samples.labels[positions]],
         )
-        return boxes, draws[:, crops.DRAWS] < self.augmentation.flip
+
+    @cached_property
+    def _rarity(self) -> np.ndarray:
+        return rarity(np.bincount(self.samples.labels))
 
     def _describe(
-        self, step: int, positions: np.ndarray, boxes: np.ndarray, flips: np.ndarray, valid: int
+        self,
+        step: int,
+        positions: np.ndarray,
+        boxes: np.ndarray,
+        flips: np.ndarray,
+        colors: np.ndarray | None,
+        valid: int,
     ) -> BatchPlan:
-        rows = positions + self.samples.first_row
-        return BatchPlan(step, rows, self.samples.labels[positions], boxes, flips, valid)
+        rows, labels = positions + self.samples.first_row, self.samples.labels[positions]
+        return BatchPlan(step, rows, labels, boxes, flips, colors, valid)
 
 
 #: Uniform numbers that belong to each place of an epoch: crop, flip, and room for what comes.
@@ -260,21 +285,27 @@ def place_uniforms(seed: int, epoch: int, first: int, count: int) -> np.ndarray:
     return np.random.Generator(stream).random((count, DRAWS_PER_PLACE))
 
 
-class _Labels:
-    """Wraps a label array so that an order can be cached by the array's identity."""
+class _Plan:
+    """A plan as a key of the cache of orders: by identity, since arrays have no hash."""
 
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
 
     def __hash__(self) -> int:
-        return id(self.array)
+        return id(self.plan)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Labels) and other.array is self.array
+        return isinstance(other, _Plan) and other.plan is self.plan
 
 
 @lru_cache(maxsize=4)
-def _cached_order(labels: _Labels, policy: str, seed: int, epoch: int) -> np.ndarray:
-    order = epoch_order(labels.array, policy, seed, epoch)
+def _cached_order(key: _Plan, epoch: int) -> np.ndarray:
+    plan = key.plan
+    if plan.index is None:
+        order = epoch_order(plan.samples.labels, plan.policy, plan.seed, epoch)
+    else:
+        order = plan.index.order(epoch) - plan.samples.first_row
+    if plan.shuffle_window:
+        order = windowed(order, plan.samples.shards, plan.shuffle_window, plan.seed, epoch)
     order.setflags(write=False)
     return order

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from glr_fast.data.color import color_matrices
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.source import PhotoSource
 
@@ -28,10 +29,11 @@ class ReferenceBackend:
         """Decode batch after batch. Yields each plan with its images."""
         for plan in plans:
             encoded = self._source.encoded(plan.rows)
-            images = [
-                self._photo(*each) for each in zip(encoded, plan.boxes, plan.flips, strict=True)
-            ]
-            yield plan, torch.from_numpy(np.stack(images))
+            work = zip(encoded, plan.boxes, plan.flips, strict=True)
+            images = np.stack([self._photo(*each) for each in work])
+            if plan.colors is not None:
+                images = _recolor(images, color_matrices(plan.colors))
+            yield plan, torch.from_numpy(images)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -42,3 +44,9 @@ class ReferenceBackend:
         photo = photo.crop((left, top, left + width, top + height))
         image = np.asarray(photo.resize(self._size, Image.Resampling.BILINEAR))
         return image[:, ::-1].copy() if flip else image
+
+
+def _recolor(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Colours through one affine map per image: (batch, h, w, 3) uint8 and (batch, 3, 4)."""
+    changed = np.einsum("bhwc,bdc->bhwd", images.astype(np.float32), maps[:, :, :3])
+    return np.clip(np.rint(changed + maps[:, None, None, :, 3]), 0, 255).astype(np.uint8)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 
+from glr_fast.data.cache import ShardCache
 from shard_tools.format import Store, StoreError
+
+_PAGE = mmap.PAGESIZE
+#: Shards of a remote store that stay mapped: what is removed from the cache must not keep its disk.
+_MAPPED_REMOTE = 64
 
 
 class PhotoSource:
@@ -17,21 +23,32 @@ class PhotoSource:
     Args:
         store: an open store.
         split: one of its splits.
+        cache: where the shards of a remote store are copied to; None for a local store.
 
     Raises:
         StoreError: a shard is missing (when it is first touched).
     """
 
-    def __init__(self, store: Store, split: str) -> None:
+    def __init__(self, store: Store, split: str, cache: ShardCache | None = None) -> None:
         rows = store.split_rows(split)
         table = store.samples(["shard", "offset", "size"]).slice(rows.start, len(rows))
         shard = table.column("shard").unify_dictionaries().combine_chunks()
         self._first = rows.start
         self._shard = shard.indices.to_numpy().astype(np.int64)
-        self._paths = [store.path / name for name in shard.dictionary.to_pylist()]
+        self._names: list[str] = shard.dictionary.to_pylist()
         self._offset = table.column("offset").to_numpy()
         self._size = table.column("size").to_numpy().astype(np.int64)
-        self._maps: dict[int, np.ndarray] = {}
+        self._folder = store.path
+        self._cache = cache
+        self._maps: OrderedDict[int, _Mapped] = OrderedDict()
+        self._expected: OrderedDict[int, None] = OrderedDict()
+        self.doing = "decoding"
+        """What the source is waiting for, for messages."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether shards are fetched from elsewhere."""
+        return self._cache is not None
 
     def encoded(self, rows: np.ndarray) -> list[np.ndarray]:
         """The encoded photos of some rows of the samples table.
@@ -42,33 +59,83 @@ class PhotoSource:
         """
         place = rows - self._first
         shard, offset = self._shard[place], self._offset[place]
-        end = offset + self._size[place]
-        return [
-            self._view(*each)
-            for each in zip(shard.tolist(), offset.tolist(), end.tolist(), strict=True)
-        ]
+        work = zip(
+            shard.tolist(), offset.tolist(), (offset + self._size[place]).tolist(), strict=True
+        )
+        return [self._mapped(s).view(start, end) for s, start, end in work]
 
-    def _view(self, shard: int, start: int, end: int) -> np.ndarray:
-        mapped = self._maps.get(shard)
-        if mapped is None:
-            mapped = self._maps[shard] = _map_file(self._paths[shard])
-        # Reading past the end of a mapped file kills the process; half a photo is no photo.
-        return mapped[start:end] if end <= len(mapped) else mapped[:0]
+    def expect(self, rows: np.ndarray) -> None:
+        """Have the pages of photos read that will be needed soon; returns at once."""
+        place = rows - self._first
+        shard, offset = self._shard[place], self._offset[place]
+        work = zip(shard.tolist(), offset.tolist(), self._size[place].tolist(), strict=True)
+        for s, start, size in work:
+            self._mapped(s).expect(start, size)
+
+    def expect_shards(self, rows: np.ndarray) -> None:
+        """Have the shards of photos read, or fetched, that will be needed soon; returns at once."""
+        for shard in np.unique(self._shard[rows - self._first]).tolist():
+            if shard in self._expected:
+                self._expected.move_to_end(shard)
+                continue
+            self._expected[shard] = None
+            if len(self._expected) > 2 * _MAPPED_REMOTE:
+                self._expected.popitem(last=False)
+            if self._cache is not None:
+                self._cache.expect(self._names[shard])
+            else:
+                self._mapped(shard).expect(0, None)
 
     def close(self) -> None:
         """Forget the mapped shards; each is unmapped when the last view of it is gone."""
         self._maps.clear()
+        if self._cache is not None:
+            self._cache.close()
+
+    def _mapped(self, shard: int) -> _Mapped:
+        mapped = self._maps.get(shard)
+        if mapped is not None:
+            return mapped
+        name = self._names[shard]
+        if self._cache is None:
+            path = self._folder / name
+        else:
+            self.doing = f"fetching {name}"
+            path = self._cache.path(name)
+            self.doing = "decoding"
+            if len(self._maps) >= _MAPPED_REMOTE:
+                self._maps.popitem(last=False)
+        mapped = self._maps[shard] = _Mapped(path)
+        return mapped
 
 
-def _map_file(path: Path) -> np.ndarray:
-    """A file as a read-only uint8 array."""
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size == 0:
-                return np.empty(0, np.uint8)
-            return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: cannot be read ({error.strerror}); copy or build the store again"
-        ) from None
+class _Mapped:
+    """A file mapped into memory, read-only."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size == 0:  # cannot be mapped
+                    self._map, self._bytes = None, np.empty(0, np.uint8)
+                    return
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise StoreError(
+                f"{path}: cannot be read ({error.strerror}); copy or build the store again"
+            ) from None
+        self._bytes = np.frombuffer(self._map, np.uint8)
+
+    def view(self, start: int, end: int) -> np.ndarray:
+        """Bytes from ``start`` to ``end``; none if the file is shorter.
+
+        Reading past the end of a mapped file kills the process, and half a photo is no photo.
+        """
+        return self._bytes[start:end] if end <= len(self._bytes) else self._bytes[:0]
+
+    def expect(self, start: int, size: int | None) -> None:
+        """Tell the system that these bytes will be read; None for all from ``start`` on."""
+        start -= start % _PAGE
+        if self._map is not None and start < len(self._map):
+            length = len(self._map) - start if size is None else min(size, len(self._map) - start)
+            self._map.madvise(mmap.MADV_WILLNEED, start, length)

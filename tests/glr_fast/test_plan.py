@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glr_fast.data.augment import Augmentation, rarity
 from glr_fast.data.plan import DRAWS_PER_PLACE, Plan, Rank, Samples, place_uniforms
 from shard_tools.format import StoreError
 from shard_tools.policies import POLICIES
@@ -17,7 +18,7 @@ WORLD_SIZES = (1, 2, 3, 4, 8)
 def samples_of(count: int, first_row: int = 0) -> Samples:
     labels = np.arange(count) % 7
     widths, heights = 100 + np.arange(count) % 50, 80 + np.arange(count) % 60
-    return Samples(first_row, labels, widths, heights)
+    return Samples(first_row, labels, widths, heights, np.arange(count) // 20)
 
 
 def epoch_rows(plan: Plan, epoch: int = 0) -> list[np.ndarray]:
@@ -33,21 +34,25 @@ def ranks_of(world: int, samples: Samples, batch: int, **options: object) -> lis
     count=st.integers(24, 300),
     share=st.integers(1, 4),
     world=st.sampled_from(WORLD_SIZES),
-    policy=st.sampled_from(list(POLICIES)),
+    policy=st.sampled_from([*POLICIES, "natural,balanced@1"]),
+    window=st.integers(0, 3),
     epoch=st.integers(0, 3),
 )
 def test_global_batches_do_not_depend_on_the_world_size(
-    count: int, share: int, world: int, policy: str, epoch: int
+    count: int, share: int, world: int, policy: str, window: int, epoch: int
 ) -> None:
     batch = 24 * share if 24 * share <= count else 24
     samples = samples_of(count)
-    alone = Plan(samples, batch, policy=policy)
-    together = ranks_of(world, samples, batch, policy=policy)
+    how = {"policy": policy, "shuffle_window": window}
+    how |= {"augmentation": Augmentation(color=0.4, rare=1.0)}
+    alone = Plan(samples, batch, **how)  # type: ignore[arg-type]
+    together = ranks_of(world, samples, batch, **how)
     for step in range(epoch * alone.steps_per_epoch, (epoch + 1) * alone.steps_per_epoch):
         whole, parts = alone.batch(step), [plan.batch(step) for plan in together]
-        for name in ("rows", "labels", "boxes", "flips"):
+        for name in ("rows", "labels", "boxes", "flips", "colors"):
             joined = np.concatenate([getattr(part, name) for part in parts])
             np.testing.assert_array_equal(joined, getattr(whole, name))
+        np.testing.assert_array_equal(alone.rows(step), whole.rows)
 
 
 @given(count=st.integers(24, 300), world=st.sampled_from(WORLD_SIZES), epoch=st.integers(0, 3))
@@ -97,7 +102,7 @@ def test_another_seed_or_policy_gives_another_stream(change: dict[str, object]) 
 
 
 def test_crops_differ_from_epoch_to_epoch_and_place_to_place() -> None:
-    plan = Plan(Samples(0, np.zeros(64, int), np.full(64, 500), np.full(64, 500)), 64)
+    plan = Plan(Samples(0, *(np.full(64, value) for value in (0, 500, 500, 0))), 64)
     first, second = plan.batch(0), plan.batch(1)
     assert len({tuple(box) for box in first.boxes}) > 60
     assert (first.boxes != second.boxes).any(axis=1).sum() > 60
@@ -127,3 +132,40 @@ def test_impossible_plans_are_refused(options: dict[str, object], message: str) 
 def test_a_rank_outside_the_world_is_refused() -> None:
     with pytest.raises(ValueError, match="rank 2 of 2"):
         Rank(2, 2)
+
+
+def test_rarity_falls_with_the_logarithm_of_the_photos() -> None:
+    np.testing.assert_allclose(rarity(np.array([100, 10, 1, 0])), [0, 0.5, 1, 1])
+
+
+def test_rare_classes_are_augmented_more() -> None:
+    uniforms = np.random.default_rng(0).random((4000, DRAWS_PER_PLACE))
+    sizes = np.full(4000, 400), np.full(4000, 400)
+    stronger = Augmentation(scale=(0.5, 1.0), flip=0.2, color=0.3, rare=1.0)
+    common = stronger.draw(uniforms, *sizes, np.zeros(4000))
+    rare = stronger.draw(uniforms, *sizes, np.ones(4000))
+    area = [(boxes[:, 2] * boxes[:, 3]).min() / 400**2 for boxes, *_ in (common, rare)]
+    assert area == pytest.approx([0.5, 0.08], abs=0.02)
+    assert [flips.mean() for _, flips, _ in (common, rare)] == pytest.approx([0.2, 0.5], abs=0.03)
+    spread = [np.ptp(colors, axis=0) for *_, colors in (common, rare) if colors is not None]
+    np.testing.assert_allclose(spread[1] / spread[0], 2, rtol=0.01)
+    np.testing.assert_allclose(spread[0], [0.6, 0.6, 0.6, 2 * 18 * 0.3], rtol=0.02)
+
+
+def test_what_replaces_a_bad_photo_is_of_its_class_and_a_function_of_the_plan() -> None:
+    samples = samples_of(100)
+    for rank in (Rank(0, 1), Rank(1, 2)):
+        plan = Plan(samples, 32, rank)
+        batch = plan.batch(4)
+        offered = list(plan.replacements(batch, 5, 8))
+        assert len(offered) == 8
+        for row, box in offered:
+            assert samples.labels[row] == batch.labels[5]
+            assert row != batch.rows[5]
+            assert box[0] + box[2] <= samples.heights[row]
+            assert box[1] + box[3] <= samples.widths[row]
+    alone = Plan(samples, 32).replacements(Plan(samples, 32).batch(4), 21, 8)
+    for (row, box), (other, same) in zip(offered, alone, strict=True):
+        assert row == other
+        np.testing.assert_array_equal(box, same)
+    assert list(Plan(samples, 32, augmentation=None).replacements(batch, 0, 8)) == []
