@@ -98,9 +98,9 @@ def report(build: str, trials: list[Trial]) -> str:
     return f"""# landmarks13: both networks, both losses, on real photos
 
 512 photos of 13 landmarks, 9 to 76 each: {sizes["test"]["photos"]} test photos,
-{sizes["val,test"]["photos"]} validation and test photos together. A test photo is
-2 points, so judge by both together. The weights are those at the end of
-training (`--checkpoint last`): the validation photos chose nothing.
+{sizes["val,test"]["photos"]} validation and test photos together. A test photo is 2 points, so judge by both together.
+The weights are those at the end of training (`--checkpoint last`): the validation photos chose
+nothing.
 
 | recipe | test acc. | test macro F1 | val + test acc. | val + test macro F1 | line | minutes |
 |---|---|---|---|---|---|---|
@@ -139,6 +139,7 @@ def main() -> None:
     if not (repository() / store / "manifest.json").is_file():
         run(str(Path(sys.executable).with_name("glr-shard")) + build.removeprefix("glr-shard"))
     trials = [trial(name, store, options.work, options.extra) for name in options.recipes]
+    options.result.parent.mkdir(parents=True, exist_ok=True)
     options.result.write_text(report(build, trials))
     print(f"written to {options.result}")
 
