@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.arrow import one_array, pc
-from shard_tools.format import MANIFEST, SPLITS, Store, StoreError
+from shard_tools.format import SPLITS, Store, StoreError
 from shard_tools.labels import CLEAN, TRAIN, NameFile, class_table, column_names, read_csv
 from shard_tools.labels import read_labels as read_label_file
 from shard_tools.records import Records, read_source
+from shard_tools.store_files import holds_store
 
 ALL = "all"
 _COUNT = "^[0-9]{1,10}$"
@@ -62,7 +63,7 @@ def read_counts(path: Path, layout: str | None = None) -> ClassCounts:
         names = column_names(path)
         if "landmark_id" in names and "path" not in names:
             return _from_csv(path, names)
-    if (path / MANIFEST).is_file() and layout in (None, "store"):
+    if holds_store(path) and layout in (None, "store"):
         return of_store(Store.open(path))
     label_file = _label_file(path) if layout in (None, "kaggle", "gldv2") else None
     if label_file is not None:

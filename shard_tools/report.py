@@ -11,6 +11,7 @@ from pathlib import Path
 from shard_tools.eda import imbalance
 from shard_tools.format import StoreError, write_text
 from shard_tools.records import LAYOUTS
+from shard_tools.store_files import located
 from shard_tools.survey import take_survey
 
 DEFAULT_SAMPLE = 2_000
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``glr-shard eda``."""
     parser.set_defaults(run=run)
     add = parser.add_argument
-    add("path", type=Path, metavar="STORE|SOURCE|CSV", help="store, source, label file or counts")
+    add("path", metavar="STORE|SOURCE|CSV", help="store, source, label file or counts")
     add("--out", type=Path, required=True, metavar="HTML", help="the page; PNGs go beside it")
     add(
         "--sample",
@@ -79,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Write the report and say where it is."""
-    files = write_report(parsed.path, parsed.out, parsed.sample, parsed.seed, parsed.layout)
+    path = located(parsed.path)
+    files = write_report(path, parsed.out, parsed.sample, parsed.seed, parsed.layout)
     print(f"{files[0]} ({files[0].stat().st_size / 1e6:.1f} MB) and {len(files) - 1} PNG files")
     return 0

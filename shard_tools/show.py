@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from shard_tools.arrow import mask, pc
 from shard_tools.format import ShardInfo, Store, StoreError, atomic_open
+from shard_tools.store_files import located, read_photo
 
 _COLUMNS = ["key", "landmark_id", "label", "split", "shard", "offset", "size", "width", "height"]
 _FIRST = 10
@@ -35,23 +36,6 @@ def show(path: Path, what: str, out: Path | None = None) -> str:
     if out is not None:
         raise StoreError(f"--out {out}: {what} is a shard; name a photo by its key to write it")
     return _shard(store, info)
-
-
-def read_photo(store: Store, shard: str, offset: int, size: int) -> bytes:
-    """The JPEG of a photo, from its place in the samples table.
-
-    Raises:
-        StoreError: the tar is missing or too short.
-    """
-    try:
-        with open(store.path / shard, "rb") as file:
-            file.seek(offset)
-            data = file.read(size)
-    except OSError as error:
-        raise StoreError(f"{store.path / shard}: {error.strerror}; try glr-shard verify") from None
-    if len(data) < size:
-        raise StoreError(f"{store.path / shard}: is too short; try glr-shard verify")
-    return data
 
 
 def _photo(store: Store, key: str, out: Path | None) -> str:
@@ -118,12 +102,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``glr-shard show``."""
     parser.set_defaults(run=run)
     add = parser.add_argument
-    add("store", type=Path, metavar="STORE", help="folder of a store")
+    add("store", metavar="STORE", help="folder or URL of a store")
     add("what", metavar="KEY|SHARD", help="key of a photo, or name of a shard")
     add("--out", type=Path, metavar="FILE", help="write the photo there")
 
 
 def run(parsed: argparse.Namespace) -> int:
     """Print what the store knows."""
-    print(show(parsed.store, parsed.what, parsed.out))
+    print(show(located(parsed.store), parsed.what, parsed.out))
     return 0

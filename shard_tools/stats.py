@@ -14,6 +14,7 @@ from shard_tools.classcounts import ClassCounts, read_counts
 from shard_tools.eda import SMALL_CLASS, Box, imbalance, largest
 from shard_tools.format import Store, StoreError
 from shard_tools.records import LAYOUTS
+from shard_tools.store_files import located
 
 PHOTO_FIGURES = ("width", "height", "aspect", "bytes")
 _WHAT = {
@@ -126,7 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``glr-shard stats``."""
     parser.set_defaults(run=run)
     add = parser.add_argument
-    add("path", type=Path, metavar="STORE|SOURCE|CSV", help="store, source, label file or counts")
+    add("path", metavar="STORE|SOURCE|CSV", help="store, source, label file or counts")
     add("--layout", choices=LAYOUTS, help="of a source; found out")
     add("--top", type=int, default=10, metavar="N", help="classes to name (%(default)s)")
     add("--json", action="store_true", help="as JSON")
@@ -134,6 +135,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print the figures."""
-    figures = collect(parsed.path, parsed.layout, parsed.top)
+    figures = collect(located(parsed.path), parsed.layout, parsed.top)
     print(json.dumps(figures, indent=1) if parsed.json else text(figures))
     return 0

@@ -19,11 +19,10 @@ from PIL import Image, ImageOps
 from shard_tools.arrow import one_array, pc
 from shard_tools.classcounts import ClassCounts, of_records, of_store, read_counts
 from shard_tools.eda import largest, rarest
-from shard_tools.format import MANIFEST, REJECTED, Store, StoreError
-from shard_tools.labels import read_csv
+from shard_tools.format import REJECTED, Store, StoreError
 from shard_tools.records import Records, read_source
-from shard_tools.show import read_photo
 from shard_tools.sources import PhotoReader
+from shard_tools.store_files import holds_store, read_photo, read_store_csv
 from shard_tools.verify_tables import DUPLICATES
 
 PROPERTIES = ("width", "height", "aspect", "bytes")
@@ -77,7 +76,7 @@ def take_survey(path: Path, sample: int, seed: int = 0, layout: str | None = Non
     if sample < 1:
         raise StoreError(f"--sample is {sample}; it must be 1 or more")
     rng = np.random.default_rng(seed)
-    if (path / MANIFEST).is_file() and layout in (None, "store"):
+    if holds_store(path) and layout in (None, "store"):
         return _of_store(Store.open(path), rng)
     counts = None if path.is_dir() else _counts_alone(path, layout)
     if counts is not None:
@@ -225,16 +224,16 @@ def thumbnail(read: Callable[[int], bytes], row: int) -> bytes | None:
 
 
 def _rejected(store: Store) -> dict[str, int]:
-    if not (store.path / REJECTED).is_file():
+    table = read_store_csv(store, REJECTED, ("reason",))
+    if table is None:
         return {}
-    reasons = pc.value_counts(read_csv(store.path / REJECTED, ("reason",))["reason"]).to_pylist()
+    reasons = pc.value_counts(table["reason"]).to_pylist()
     return {row["values"]: row["counts"] for row in sorted(reasons, key=lambda r: -r["counts"])}
 
 
 def _duplicates(store: Store) -> dict[str, int]:
-    file = store.path / DUPLICATES
-    if not file.is_file():
+    table = read_store_csv(store, DUPLICATES, ("group", "key"))
+    if table is None:
         return {}
-    table = read_csv(file, ("group", "key"))
     groups = pc.count_distinct(table["group"]).as_py()
     return {"groups of copies": groups, "photos in them": len(table)}

@@ -27,7 +27,7 @@ from shard_tools.format import (
     label_digits,
 )
 from shard_tools.images import MAX_PIXELS
-from shard_tools.labels import read_csv
+from shard_tools.store_files import located, read_store_csv
 from shard_tools.verify_index import check_indexes
 from shard_tools.verify_shard import COLUMNS, ShardTask, check_shard
 from shard_tools.verify_tables import (
@@ -110,10 +110,9 @@ def _check_tables(store: Store, samples: pa.Table | None) -> list[Problem]:
 
 
 def _check_duplicates(store: Store, samples: pa.Table) -> list[Problem]:
-    if not (store.path / DUPLICATES).exists():
-        return []
     try:
-        return check_duplicates(samples, read_csv(store.path / DUPLICATES, ("group", "key")))
+        groups = read_store_csv(store, DUPLICATES, ("group", "key"))
+        return check_duplicates(samples, groups) if groups is not None else []
     except StoreError as error:
         text = str(error).removeprefix(f"{store.path / DUPLICATES}: ")
         return [Problem(DUPLICATES, "files", text)]
@@ -122,13 +121,15 @@ def _check_duplicates(store: Store, samples: pa.Table) -> list[Problem]:
 def _check_rejected(store: Store) -> list[Problem]:
     found = Findings(REJECTED)
     try:
-        rows = len(read_csv(store.path / REJECTED, ("key", "path", "reason")))
+        table = read_store_csv(store, REJECTED, ("key", "path", "reason"))
     except StoreError as error:
         found.add("files", str(error).removeprefix(f"{store.path / REJECTED}: "))
         return found
-    if rows != store.manifest.counts.get("rejected"):
-        said = store.manifest.counts.get("rejected")
-        found.add("rejected", f"has {rows:,} rows, the manifest says {said}")
+    said = store.manifest.counts.get("rejected")
+    if table is None:
+        found.add("files", "missing; every store has one")
+    elif len(table) != said:
+        found.add("rejected", f"has {len(table):,} rows, the manifest says {said}")
     return found
 
 
@@ -182,7 +183,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``glr-shard verify``."""
     parser.set_defaults(run=run)
     add = parser.add_argument
-    add("store", type=Path, metavar="STORE", help="folder of a store")
+    add("store", metavar="STORE", help="folder or URL of a store")
     add("--decode", action="store_true", help="also decode every photo, strictly")
     cores = len(os.sched_getaffinity(0))
     add("--workers", type=int, default=cores, help="processes; same result (%(default)s)")
@@ -190,14 +191,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print what is wrong, one problem a line; exit code 1 where anything is."""
-    problems = verify_store(parsed.store, parsed.decode, parsed.workers, progress=True)
+    path = located(parsed.store)
+    problems = verify_store(path, parsed.decode, parsed.workers, progress=True)
     for problem in problems:
         print(problem.text())
     if problems:
         files = len({problem.where for problem in problems})
         print(f"{parsed.store}: {len(problems):,} problems in {files:,} files")
         return 1
-    print(_summary(Store.open(parsed.store), parsed.decode))
+    print(_summary(Store.open(path), parsed.decode))
     return 0
 
 

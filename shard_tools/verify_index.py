@@ -80,7 +80,8 @@ class _Folder:
         """The rows that an epoch draws, or None where they cannot be used."""
         name = epoch["order"]
         try:
-            order = np.load(self._folder / name)
+            with (self._folder / name).open("rb") as file:
+                order = np.load(file)
         except (OSError, ValueError) as error:
             self._add(f"{name} cannot be read ({error})")
             return None

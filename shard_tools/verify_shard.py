@@ -24,6 +24,7 @@ from shard_tools.format import (
 )
 from shard_tools.images import PhotoError, PhotoOptions, prepare
 from shard_tools.jpeg import read_header
+from shard_tools.remote import is_remote
 
 #: Columns of the samples table that a shard is checked against.
 COLUMNS = ["key", "label", "offset", "size", "width", "height", "sha256"]
@@ -80,6 +81,10 @@ def check_shard(task: ShardTask, advance: Callable[[int], object]) -> list[Probl
 
 @contextmanager
 def _mapped(path: Path) -> Iterator[memoryview]:
+    """The bytes of a tar: mapped, or of one in an object store, read."""
+    if is_remote(path):
+        yield memoryview(path.read_bytes())
+        return
     with open(path, "rb") as file:
         if not path.stat().st_size:
             yield memoryview(b"")

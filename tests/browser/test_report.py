@@ -100,6 +100,9 @@ def test_the_true_scale(page: Page, shared: Path, tmp_path: Path) -> None:
     charts = seen.charts()
     assert set(charts) == CHARTS
     assert charts["frequency"]["longest"] > 2_000  # hundreds of steps
+    axis = page.evaluate("() => document.getElementById('frequency')._fullLayout.yaxis.range")
+    assert 0 <= axis[0] < 0.5  # powers of ten: from 2 photos to 6,272, and little beyond
+    assert 3.7 < axis[1] < 4.5
     assert charts["histogram"]["marks"] >= 20
     text = page.locator("dl.headline").inner_text()
     for figure in ("1,580,470", "81,313", "6,272", "97.5%", "3,136 : 1"):

@@ -148,7 +148,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "no idx": (lambda s: (s / IDX).unlink(), "files", IDX, "missing"),
     "no samples": (lambda s: (s / "samples.parquet").unlink(), "files", "samples.parquet", "missing"),
     "no classes": (lambda s: (s / "classes.parquet").unlink(), "files", "classes.parquet", "missing"),
-    "no rejected": (lambda s: (s / "rejected.csv").unlink(), "files", "rejected.csv", "no such file"),
+    "no rejected": (lambda s: (s / "rejected.csv").unlink(), "files", "rejected.csv", "missing"),
     "samples not parquet": (lambda s: (s / "samples.parquet").write_bytes(b"x" * 99), "files", "samples.parquet", "cannot be read"),
     "another file": (lambda s: (s / "notes.txt").touch(), "files", "notes.txt", "not part of the store"),
     "half-written file": (lambda s: (s / ".val-000000.tar.7.tmp").touch(), "files", ".val-000000.tar.7.tmp", "half-written"),
