@@ -98,9 +98,9 @@ def report(build: str, trials: list[Trial]) -> str:
     return f"""# landmarks13: both networks, both losses, on real photos
 
 512 photos of 13 landmarks, 9 to 76 each: {sizes["test"]["photos"]} test photos,
-{sizes["val,test"]["photos"]} validation and test photos together. A test photo is 2 points, so judge by both together.
-The weights are those at the end of training (`--checkpoint last`): the validation photos chose
-nothing.
+{sizes["val,test"]["photos"]} validation and test photos together. A test photo is 2 points:
+judge by both together. The weights are those at the end of training
+(`--checkpoint last`): the validation photos chose nothing.
 
 | recipe | test acc. | test macro F1 | val + test acc. | val + test macro F1 | line | minutes |
 |---|---|---|---|---|---|---|
