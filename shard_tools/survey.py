@@ -232,8 +232,13 @@ def _rejected(store: Store) -> dict[str, int]:
 
 
 def _duplicates(store: Store) -> dict[str, int]:
-    table = read_store_csv(store, DUPLICATES, ("group", "key"))
+    table = read_store_csv(store, DUPLICATES, ("group", "kind", "label_conflict"))
     if table is None:
         return {}
-    groups = pc.count_distinct(table["group"]).as_py()
-    return {"groups of copies": groups, "photos in them": len(table)}
+    conflicting = table.filter(pc.equal(table["label_conflict"], "true"))
+    return {
+        "photos with a copy": len(table),
+        "of them equal to the byte": len(table.filter(pc.equal(table["kind"], "exact"))),
+        "groups of copies": pc.count_distinct(table["group"]).as_py(),
+        "of them with several labels": pc.count_distinct(conflicting["group"]).as_py(),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,16 @@ def test_a_survey_of_a_store(store: Path) -> None:
         with Image.open(io.BytesIO(portrait.thumbnail)) as image:
             assert image.size == (168, 126)
         assert len(portrait.thumbnail) < 20_000
+
+
+def test_duplicates(store: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(store, tmp_path / "store"))
+    lines = ["0,a,1,exact,,false,p", "0,b,1,exact,,false,p", "1,c,1,similar,,true,p"]
+    header = "group,key,landmark_id,kind,action,label_conflict,path"
+    (copy / "duplicates.csv").write_text("\n".join([header, *lines, "1,d,2,similar,,true,p", ""]))
+    survey = take_survey(copy, sample=1)
+    assert list(survey.duplicates.values()) == [4, 2, 2, 1]
+    assert "of them with several labels" in render(survey, imbalance(survey.counts.total))
 
 
 def test_a_survey_of_a_source(source: Path) -> None:
