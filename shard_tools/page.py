@@ -91,7 +91,7 @@ def _texts(survey: Survey, figures: Imbalance) -> dict[str, str]:
         "boxes": f"Classes without a photo are left out. {_BOX}",
         "splits": "Photos that are trained on, chosen with, and tested on.",
         "rejected": _left_out(survey),
-        "duplicates": "The same picture more than once, as it is or encoded anew; see duplicates.csv.",
+        "duplicates": "The same picture more than once, to the byte or nearly; see duplicates.csv.",
         "properties": f"{looked_at}. {_BOX}",
         "largest": "With one of their photos, drawn at random."
         if survey.properties

@@ -72,9 +72,9 @@ def test_a_survey_of_a_store(store: Path) -> None:
 
 def test_duplicates(store: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(store, tmp_path / "store"))
-    lines = ["0,a,1,exact,,false,p", "0,b,1,exact,,false,p", "1,c,1,similar,,true,p"]
+    lines = ["0,a,1,exact,,false,p", "0,b,1,exact,,false,p", "1,c,1,near,,true,p"]
     header = "group,key,landmark_id,kind,action,label_conflict,path"
-    (copy / "duplicates.csv").write_text("\n".join([header, *lines, "1,d,2,similar,,true,p", ""]))
+    (copy / "duplicates.csv").write_text("\n".join([header, *lines, "1,d,2,near,,true,p", ""]))
     survey = take_survey(copy, sample=1)
     assert list(survey.duplicates.values()) == [4, 2, 2, 1]
     assert "of them with several labels" in render(survey, imbalance(survey.counts.total))
