@@ -121,6 +121,26 @@ def test_a_stream_resumes_to_the_bit(store: Path, backend: BackendName) -> None:
 
 
 @pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("world", [2, 4])
+def test_a_stream_resumes_on_another_number_of_processes(
+    store: Path, backend: BackendName, world: int
+) -> None:
+    options = {"batch_size": 16, "image_size": 64, "threads": 1, "backend": backend}
+    options |= {"policy": "balanced", "shuffle_window": 2}
+    with open_loader(store, "train", **options) as loader:  # type: ignore[arg-type]
+        whole = list(itertools.islice(loader.stream(), 7))[5:]
+    parts = []
+    for rank in range(world):
+        with open_loader(store, "train", rank=Rank(rank, world), **options) as loader:  # type: ignore[arg-type]
+            parts.append(list(itertools.islice(loader.stream(5), 2)))
+    for step, batch in enumerate(whole):
+        images = torch.cat([part[step].images for part in parts])
+        assert torch.equal(images, batch.images)
+        rows = np.concatenate([part[step].rows for part in parts])
+        np.testing.assert_array_equal(rows, batch.rows)
+
+
+@pytest.mark.parametrize("backend", FAST)
 def test_ranks_see_the_slices_of_one_global_batch(store: Path, backend: BackendName) -> None:
     whole = batches(store, backend)
     parts = [batches(store, backend, rank=Rank(r, 2)) for r in range(2)]
