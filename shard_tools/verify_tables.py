@@ -130,7 +130,7 @@ def check_leakage(samples: pa.Table) -> list[Problem]:
     order = order[tied | np.append(tied[1:], False)]  # few: the rest of the bytes decides of these
     if not len(order):
         return found
-    order = order[np.lexsort(words[order].T)]
+    order = order[np.lexsort([order, *words[order].T])]
     same = (words[order[1:]] == words[order[:-1]]).all(axis=1)
     group = np.concatenate([[0], np.cumsum(~same)])
     items = _across(samples, order, group)
