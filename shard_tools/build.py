@@ -9,28 +9,23 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import sys
 import time
-from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
-from shard_tools.arrow import one_array
-from shard_tools.executor import Advance, run_tasks
+from shard_tools.executor import Executor
 from shard_tools.finish import Summary, write_tables
-from shard_tools.format import FORMAT_VERSION, StoreError, label_digits
+from shard_tools.format import FORMAT_VERSION, StoreError
 from shard_tools.images import PhotoOptions
-from shard_tools.plan import DEFAULT_SHARD_SIZE, Plan, ShardPlan, make_plan, select_classes
+from shard_tools.packing import pack_all
+from shard_tools.plan import DEFAULT_SHARD_SIZE, Plan, make_plan, select_classes
 from shard_tools.records import LAYOUTS, Records, read_source
 from shard_tools.splits import DEFAULT_FRACTIONS, assign_splits, check_fractions
 from shard_tools.workfolder import WorkFolder, check_out, drop_empty
-from shard_tools.writer import PackResult, PackTask, pack_shard
 
 
 class BuildInterruptedError(StoreError):
@@ -44,7 +39,7 @@ class BuildOptions:
     source: Path
     """Folder, zip or table of photos."""
     out: Path
-    """Folder of the store; new, empty, or an unfinished build of the same."""
+    """Folder of the store, or ``remote.location`` of its URL; new, empty, or unfinished."""
     layout: str | None = None
     """One of ``records.LAYOUTS``; None finds out."""
     labels: Path | None = None
@@ -94,21 +89,25 @@ class BuildOptions:
         }
 
 
-def build_store(options: BuildOptions, workers: int, progress: bool | None = None) -> Summary:
+def build_store(
+    options: BuildOptions, workers: int | Executor, progress: bool | None = None
+) -> Summary:
     """Build a store, or go on with one that was interrupted.
 
     Args:
         options: what to build.
-        workers: processes that pack; they do not change the result.
+        workers: processes that pack, or where else to do it; the result does not depend on it.
         progress: show a bar; None shows it where stderr is a terminal.
 
     Raises:
         StoreError: of sources, options, a full disk, a dead worker: whatever a user can put right.
     """
     started = time.monotonic()
-    if workers < 1:
-        raise StoreError(f"--workers is {workers}; it must be 1 or more")
-    check_out(options.out)
+    executor = Executor(workers) if isinstance(workers, int) else workers
+    try:
+        check_out(options.out)
+    except OSError as error:
+        raise StoreError(f"--out {options.out}: {error}") from None
     records = subset(read_source(options.source, options.layout, options.labels), options)
     splits = assign_splits(
         records.photos["key"],
@@ -121,15 +120,36 @@ def build_store(options: BuildOptions, workers: int, progress: bool | None = Non
     try:
         work = WorkFolder(options.out, plan_digest(options, records, plan))
         try:
-            results = _pack(options, records, plan, work, workers, progress)
-            packed = drop_empty(options.out, results)
-            summary = write_tables(options, records, results, packed)
-            work.remove()
+            summary = _execute(options, records, plan, work, executor, progress)
+        except KeyboardInterrupt:
+            raise BuildInterruptedError(
+                f"interrupted: {work.done} of {len(plan.shards)} shards are done and kept in "
+                f"{options.out}; run the same command again to go on"
+            ) from None
         finally:
             work.close()
     except OSError as error:
         raise StoreError(_explain(error, options)) from None
     return summary.after(time.monotonic() - started)
+
+
+def _execute(
+    options: BuildOptions,
+    records: Records,
+    plan: Plan,
+    work: WorkFolder,
+    executor: Executor,
+    progress: bool | None,
+) -> Summary:
+    """Everything that writes: shards, tables, the manifest last."""
+    if work.finished_store:
+        summary = Summary.of_store(options.out)
+    else:
+        results = pack_all(options, records, plan, work, executor, progress)
+        packed = drop_empty(options.out, results)
+        summary = write_tables(options, records, results, packed)
+    work.remove()
+    return summary
 
 
 def subset(records: Records, options: BuildOptions) -> Records:
@@ -166,59 +186,6 @@ def plan_digest(options: BuildOptions, records: Records, plan: Plan) -> str:
             for buffer in pa.concat_arrays([chunk]).buffers()[1:]:
                 digest.update(buffer)
     return digest.hexdigest()
-
-
-def _pack(
-    options: BuildOptions,
-    records: Records,
-    plan: Plan,
-    work: WorkFolder,
-    workers: int,
-    progress: bool | None,
-) -> list[PackResult]:
-    """Pack the shards that are not yet whole; all results, in the order of the plan."""
-    results = work.finished(plan.shards)
-    todo = [shard for shard in plan.shards if shard.name not in results]
-    tasks = [partial(_task, options, records, plan, shard) for shard in todo]
-    ready = sum(s.stop - s.start for s in plan.shards) - sum(s.stop - s.start for s in todo)
-    hidden = not sys.stderr.isatty() if progress is None else not progress
-    bar = tqdm(total=len(plan.order), initial=ready, disable=hidden, unit=" photos", smoothing=0.05)
-    try:
-        with (
-            bar,
-            closing(
-                run_tasks(_pack_one, tasks, min(workers, max(len(tasks), 1)), bar.update)
-            ) as done,
-        ):
-            for result in done:
-                work.record(result)
-                results[result.info.name] = result
-    except KeyboardInterrupt:
-        raise BuildInterruptedError(
-            f"interrupted: {len(results)} of {len(plan.shards)} shards are done and kept in "
-            f"{options.out}; run the same command again to go on"
-        ) from None
-    return [results[shard.name] for shard in plan.shards]
-
-
-def _pack_one(task: PackTask, advance: Advance) -> PackResult:
-    return pack_shard(task, advance)
-
-
-def _task(options: BuildOptions, records: Records, plan: Plan, shard: ShardPlan) -> PackTask:
-    rows = plan.order[shard.start : shard.stop]
-    photos = records.photos.take(pa.array(rows)).combine_chunks()
-    return PackTask(
-        name=shard.name,
-        split=shard.split,
-        folder=options.out,
-        reader=records.reader.of(photos),
-        keys=one_array(photos["key"]),
-        paths=one_array(photos["path"]),
-        labels=records.labels[rows],
-        digits=label_digits(len(records.classes)),
-        photo=options.photo,
-    )
 
 
 def _explain(error: OSError, options: BuildOptions) -> str:

@@ -18,10 +18,12 @@ from pathlib import Path
 
 from shard_tools import report, show, stats, verify
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
+from shard_tools.executor import EXECUTORS, Executor
 from shard_tools.format import SPLITS, StoreError
 from shard_tools.images import PhotoOptions
 from shard_tools.plan import DEFAULT_SHARD_SIZE
 from shard_tools.records import LAYOUTS
+from shard_tools.remote import location
 from shard_tools.splits import DEFAULT_FRACTIONS, parse_fractions
 
 PROGRAM = "glr-shard"
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build(parsed: argparse.Namespace) -> int:
     options = BuildOptions(
         source=parsed.source,
-        out=parsed.out,
+        out=place(parsed.out),
         layout=parsed.layout,
         labels=parsed.labels,
         photo=PhotoOptions(resize_short=parsed.resize_short, quality=parsed.quality),
@@ -60,8 +62,21 @@ def _build(parsed: argparse.Namespace) -> int:
         seed=parsed.seed,
         shard_size=parsed.shard_size,
     )
-    print(build_store(options, parsed.workers).text())
+    executor = Executor(parsed.workers, parsed.executor, parsed.ray_address)
+    print(build_store(options, executor).text())
     return 0
+
+
+def place(text: str) -> Path:
+    """A path or URL of the command line.
+
+    Raises:
+        StoreError: no client for such URLs.
+    """
+    try:
+        return location(text)
+    except OSError as error:
+        raise StoreError(str(error)) from None
 
 
 def _index(parsed: argparse.Namespace) -> int:
@@ -101,7 +116,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_build)
     add = parser.add_argument
     add("--source", type=Path, required=True, metavar="PATH", help=SOURCES)
-    add("--out", type=Path, required=True, metavar="STORE", help="folder of the store; new")
+    add("--out", required=True, metavar="STORE", help="folder of the store, or s3://...; new")
     add(
         "--layout",
         choices=LAYOUTS,
@@ -135,6 +150,8 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     )
     cores = len(os.sched_getaffinity(0))
     add("--workers", type=int, default=cores, help="processes; same result (%(default)s)")
+    add("--executor", choices=EXECUTORS, default="local", help="where to pack (%(default)s)")
+    add("--ray-address", metavar="ADDRESS", help="of a Ray cluster, such as auto (default: local)")
 
 
 def _add_index(parser: argparse.ArgumentParser) -> None:

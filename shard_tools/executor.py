@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shard_tools.format import StoreError
@@ -22,6 +23,43 @@ _POLL_S = 0.2
 
 class CancelledError(Exception):
     """Raised in a task when the build is being stopped."""
+
+
+EXECUTORS = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Where tasks run; the results do not depend on it."""
+
+    workers: int
+    """Processes on this machine."""
+    kind: str = "local"
+    """One of ``EXECUTORS``; with ``ray`` the cluster decides how many tasks run at a time."""
+    address: str | None = None
+    """Of the Ray cluster; None for the one that ``RAY_ADDRESS`` names, else one started here."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise StoreError(f"--workers is {self.workers}; it must be 1 or more")
+        if self.kind not in EXECUTORS:
+            names = " or ".join(EXECUTORS)
+            raise StoreError(f"--executor {self.kind!r} is unknown; give {names}")
+        if self.address is not None and self.kind != "ray":
+            raise StoreError("--ray-address is given without --executor ray; give both, or neither")
+
+    def run(
+        self,
+        function: Callable[[Task, Advance], Result],
+        tasks: Sequence[Callable[[], Task]],
+        advance: Advance,
+    ) -> Generator[Result, None, None]:
+        """Run tasks as :func:`run_tasks` does."""
+        if self.kind == "ray" and tasks:
+            from shard_tools.ray_executor import run_on_ray
+
+            return run_on_ray(function, tasks, self.address, advance)
+        return run_tasks(function, tasks, min(self.workers, max(len(tasks), 1)), advance)
 
 
 def run_tasks(
@@ -47,7 +85,9 @@ def run_tasks(
         for make in tasks:
             yield function(make(), advance)
         return
-    context = multiprocessing.get_context("spawn")
+    # Processes are forked off a server that has imported what the function needs, once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([function.__module__])
     done, stop = context.Value("q", 0), context.Event()
     pool = ProcessPoolExecutor(workers, context, _start_worker, (done, stop))
     try:
@@ -80,7 +120,8 @@ def _drain(
             return
         ready, running = wait(running, _POLL_S, FIRST_COMPLETED)
         meter.report()
-        for future in ready:
+        # Failures last: what is finished is not lost with them.
+        for future in sorted(ready, key=lambda future: future.exception() is not None):
             yield future.result()
 
 
@@ -125,6 +166,7 @@ _shared: tuple[Any, Any] | None = None
 def _start_worker(done: Any, stop: Any) -> None:
     global _shared
     _shared = done, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

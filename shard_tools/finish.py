@@ -22,11 +22,13 @@ from shard_tools.format import (
     SAMPLES_SCHEMA,
     SPLITS,
     Manifest,
+    Store,
     StoreError,
     atomic_open,
     write_table,
     write_text,
 )
+from shard_tools.labels import read_csv
 from shard_tools.records import REJECTED_SCHEMA, Records
 from shard_tools.writer import ROWS_SCHEMA, PackResult
 
@@ -51,6 +53,12 @@ class Summary:
     def after(self, seconds: float) -> Summary:
         """The same, with the time it took."""
         return replace(self, seconds=seconds)
+
+    @classmethod
+    def of_store(cls, out: Path) -> Summary:
+        """The summary of a store that is finished."""
+        rejected = read_csv(out / REJECTED, ("reason",), (out / REJECTED).read_bytes())
+        return cls(out, Store.open(out).manifest, _by_reason(rejected))
 
     def text(self) -> str:
         """The summary in a few lines."""
@@ -93,7 +101,7 @@ def write_tables(
         StoreError: no photo got in.
     """
     rejected = pa.concat_tables([records.rejected, _rejected(results, records)])
-    reasons = dict(Counter(rejected["reason"].to_pylist()).most_common())
+    reasons = _by_reason(rejected)
     with atomic_open(options.out / REJECTED) as file:
         csv.write_csv(rejected, file)
     if not packed:
@@ -106,6 +114,10 @@ def write_tables(
     manifest = _manifest(options, records, packed, counts, len(rejected))
     write_text(options.out / MANIFEST, manifest.to_json())
     return Summary(options.out, manifest, reasons)
+
+
+def _by_reason(rejected: pa.Table) -> dict[str, int]:
+    return dict(Counter(rejected["reason"].to_pylist()).most_common())
 
 
 def _samples(

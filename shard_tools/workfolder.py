@@ -7,20 +7,32 @@ it holds what became of each shard that is whole. The folder goes when the manif
 from __future__ import annotations
 
 import fcntl
+import io
 import json
-import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO, Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shard_tools.format import MANIFEST, ShardInfo, StoreError, atomic_open, write_text
+from shard_tools.format import (
+    MANIFEST,
+    ShardInfo,
+    StoreError,
+    atomic_open,
+    sha256_file,
+    write_text,
+)
 from shard_tools.plan import ShardPlan
+from shard_tools.remote import is_remote, read_many, remove_many, sizes
 from shard_tools.writer import ROWS_SCHEMA, PackResult, Reject
 
 WORK = ".building"
-_PLAN = "plan.json"
+_PLAN, _LOCK = "plan.json", "lock"
 _META = b"glr"
 
 
@@ -32,16 +44,34 @@ def check_out(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise StoreError(f"--out {out}: is a file; give a folder")
+    work = out / WORK
+    if (work / _PLAN).exists():
+        return
     if (out / MANIFEST).exists():
-        raise StoreError(
-            f"--out {out}: already holds a finished store; give another folder, or remove that one"
-        )
-    if not (out / WORK).exists() and out.exists() and any(out.iterdir()):
+        _remove_rest(work)  # of a build that was killed at the very end
+        raise _finished(out)
+    if not work.exists() and out.exists() and any(out.iterdir()):
         raise StoreError(f"--out {out}: is not empty and no store; give a new or empty folder")
 
 
+def _finished(out: Path) -> StoreError:
+    return StoreError(
+        f"--out {out}: already holds a finished store; give another folder, or remove that one"
+    )
+
+
+def _remove_rest(work: Path) -> None:
+    if not is_remote(work):
+        with suppress(OSError):
+            work.rmdir()
+
+
 class WorkFolder:
-    """An open work folder; only one build has it open at a time."""
+    """An open work folder; only one build has it open at a time.
+
+    (In an object store nothing can be locked. Builds of the same plan write the same bytes there,
+    and another plan is refused.)
+    """
 
     def __init__(self, out: Path, plan: str) -> None:
         """Open the work folder of a store, or make it.
@@ -54,35 +84,76 @@ class WorkFolder:
             StoreError: it belongs to another plan, or another build is at work there.
         """
         self._out, self._path = out, out / WORK
-        self._path.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self._path / "lock", "w")  # noqa: SIM115 (held until close)
+        self._lock: IO[str] | None = None
+        self.done = 0
+        """Shards that are whole."""
+        if not is_remote(out):
+            self._take_lock()
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._check_plan(plan)
-        except BlockingIOError:
-            self.close()
-            raise StoreError(f"--out {out}: another glr-shard build is at work there") from None
         except BaseException:
             self.close()
             raise
-        for folder in (out, self._path):
+        for folder in () if is_remote(out) else (out, self._path):
             for left in folder.glob(".*.tmp"):  # of a build that was killed
                 left.unlink()
 
+    def _take_lock(self) -> None:
+        self._path.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self._path / _LOCK, "w")  # noqa: SIM115 (held until close)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            text = f"--out {self._out}: another glr-shard build is at work there"
+            raise StoreError(text) from None
+
     def _check_plan(self, plan: str) -> None:
         file = self._path / _PLAN
-        if not file.exists():
-            write_text(file, json.dumps({"plan": plan}) + "\n")
-        elif json.loads(file.read_text()).get("plan") != plan:
+        if file.exists() and json.loads(file.read_text()).get("plan") == plan:
+            return
+        if self.finished_store:
+            raise _finished(self._out)
+        if file.exists():
             raise StoreError(
                 f"--out {self._out}: holds an unfinished build of another source or other options; "
                 "repeat those to finish it, or remove the folder"
             )
+        write_text(file, json.dumps({"plan": plan}) + "\n")
 
-    def finished(self, shards: Iterable[ShardPlan]) -> dict[str, PackResult]:
-        """What became of the shards that are whole, by name."""
-        results = {shard.name: self._load(shard.name) for shard in shards}
-        return {name: result for name, result in results.items() if result is not None}
+    @property
+    def finished_store(self) -> bool:
+        """Whether the manifest is written: a build was killed while it removed this folder."""
+        return (self._out / MANIFEST).exists()
+
+    def finished(self, shards: Sequence[ShardPlan], threads: int) -> dict[str, PackResult]:
+        """What became of the shards that are whole, by name.
+
+        A shard counts as whole if tar and index have the size and the sha256 that were recorded.
+        (In an object store, where an object is whole or not there: the size.)
+
+        Args:
+            shards: of the plan.
+            threads: that read tars at a time.
+        """
+        recorded = sizes(self._path)
+        files = [self._file(s.name) for s in shards if self._file(s.name).name in recorded]
+        results = [_parse(data) for data in read_many(files)]
+        there = sizes(self._out)
+        with ThreadPoolExecutor(threads) as pool:
+            known = [result for result in results if result is not None]
+            whole = pool.map(lambda result: self._is_whole(result.info, there), known)
+            found = {r.info.name: r for r, good in zip(known, whole, strict=True) if good}
+        self.done = len(found)
+        return found
+
+    def _is_whole(self, info: ShardInfo, there: dict[str, int]) -> bool:
+        if there.get(info.name) != info.bytes or info.index_name not in there:
+            return False
+        if is_remote(self._out):
+            return True
+        files = ((info.index_name, info.index_sha256), (info.name, info.sha256))
+        return all(sha256_file(self._out / name) == digest for name, digest in files)
 
     def record(self, result: PackResult) -> None:
         """Note that a shard is whole."""
@@ -90,31 +161,38 @@ class WorkFolder:
         table = result.rows.replace_schema_metadata({_META: json.dumps(extra)})
         with atomic_open(self._file(result.info.name)) as file:
             pq.write_table(table, file)
+        self.done += 1
 
     def remove(self) -> None:
-        """Close the work folder and remove it: the store is finished."""
-        shutil.rmtree(self._path, ignore_errors=True)
-        self.close()
+        """Remove the folder: the store is finished.
+
+        The plan goes last, so that a build that is killed here can tell whose remains these are.
+        """
+        names = [name for name in sizes(self._path) if name != _PLAN]
+        with suppress(OSError):
+            remove_many([self._path / name for name in names])
+            (self._path / _PLAN).unlink()
+            _remove_rest(self._path)
 
     def close(self) -> None:
         """Let another build have it."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def _file(self, shard: str) -> Path:
         return self._path / f"{shard.removesuffix('.tar')}.parquet"
 
-    def _load(self, shard: str) -> PackResult | None:
-        file = self._file(shard)
-        if not file.exists():
-            return None
-        table = pq.read_table(file)
-        extra = json.loads((table.schema.metadata or {})[_META])
+
+def _parse(data: bytes) -> PackResult | None:
+    """A recorded result; None where the record cannot be read: then the shard is packed again."""
+    try:
+        table = pq.read_table(io.BytesIO(data))
+        extra: dict[str, Any] = json.loads((table.schema.metadata or {})[_META])
         info = ShardInfo(**extra["info"])
-        tar, index = self._out / info.name, self._out / info.index_name
-        if not index.exists() or not tar.exists() or tar.stat().st_size != info.bytes:
-            return None
-        rows = table.replace_schema_metadata(None).cast(ROWS_SCHEMA)
-        return PackResult(info, rows, tuple(Reject(**reject) for reject in extra["rejected"]))
+        rejected = tuple(Reject(**reject) for reject in extra["rejected"])
+        return PackResult(info, table.replace_schema_metadata(None).cast(ROWS_SCHEMA), rejected)
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def drop_empty(out: Path, results: list[PackResult]) -> list[PackResult]:
@@ -122,8 +200,7 @@ def drop_empty(out: Path, results: list[PackResult]) -> list[PackResult]:
 
     DALI refuses an index of no photos.
     """
-    for result in results:
-        if not result.info.samples:
-            (out / result.info.name).unlink(missing_ok=True)
-            (out / result.info.index_name).unlink(missing_ok=True)
+    empty = [result.info for result in results if not result.info.samples]
+    files = [out / name for info in empty for name in (info.name, info.index_name)]
+    remove_many([file for file in files if file.exists()])
     return [result for result in results if result.info.samples]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import shard_tools.build
+import shard_tools.packing
 import shard_tools.writer
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.format import CLASSES_SCHEMA, SAMPLES_SCHEMA, SPLITS, Store, StoreError
@@ -195,7 +195,7 @@ def interrupted_after(monkeypatch: pytest.MonkeyPatch, shards: int, error: BaseE
             raise error
         return pack(task, advance)
 
-    monkeypatch.setattr(shard_tools.build, "pack_shard", stops)
+    monkeypatch.setattr(shard_tools.packing, "pack_shard", stops)
 
 
 def unfinished(source: Path, out: Path, monkeypatch: pytest.MonkeyPatch, shards: int) -> None:

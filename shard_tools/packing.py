@@ -1,0 +1,61 @@
+"""The shard loop of a build: which shards are whole, packing the others, noting each when it is."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from shard_tools.arrow import one_array
+from shard_tools.executor import Executor
+from shard_tools.format import label_digits
+from shard_tools.plan import Plan, ShardPlan
+from shard_tools.records import Records
+from shard_tools.workfolder import WorkFolder
+from shard_tools.writer import PackResult, PackTask, pack_shard
+
+if TYPE_CHECKING:
+    from shard_tools.build import BuildOptions
+
+
+def pack_all(
+    options: BuildOptions,
+    records: Records,
+    plan: Plan,
+    work: WorkFolder,
+    executor: Executor,
+    progress: bool | None,
+) -> list[PackResult]:
+    """Pack the shards that are not yet whole; all results, in the order of the plan."""
+    results = work.finished(plan.shards, executor.workers)
+    todo = [shard for shard in plan.shards if shard.name not in results]
+    tasks = [partial(pack_task, options, records, plan, shard) for shard in todo]
+    ready = sum(s.stop - s.start for s in plan.shards) - sum(s.stop - s.start for s in todo)
+    hidden = not sys.stderr.isatty() if progress is None else not progress
+    bar = tqdm(total=len(plan.order), initial=ready, disable=hidden, unit=" photos", smoothing=0.05)
+    with bar, closing(executor.run(pack_shard, tasks, bar.update)) as done:
+        for result in done:
+            work.record(result)
+            results[result.info.name] = result
+    return [results[shard.name] for shard in plan.shards]
+
+
+def pack_task(options: BuildOptions, records: Records, plan: Plan, shard: ShardPlan) -> PackTask:
+    """What a worker needs to pack one shard: its photos, and no others."""
+    rows = plan.order[shard.start : shard.stop]
+    photos = records.photos.take(pa.array(rows)).combine_chunks()
+    return PackTask(
+        name=shard.name,
+        split=shard.split,
+        folder=options.out,
+        reader=records.reader.of(photos),
+        keys=one_array(photos["key"]),
+        paths=one_array(photos["path"]),
+        labels=records.labels[rows],
+        digits=label_digits(len(records.classes)),
+        photo=options.photo,
+    )
