@@ -179,10 +179,13 @@ def test_a_stream_that_is_dropped_half_way_leaves_nothing(
     store: Path, backend: BackendName
 ) -> None:
     with open_loader(store, "train", batch_size=16, image_size=64, backend=backend) as loader:
-        for start in range(3):
-            next(loader.stream(start))
-        gc.collect()
-        assert len(list(loader.epoch())) == loader.steps_per_epoch
+        streams = [loader.stream(0)]
+        for start in (1, 2):
+            next(streams[-1])
+            streams.append(loader.stream(start))
+        batches_of_epoch = list(loader.epoch())  # ends the others, though they are still held
+        assert len(batches_of_epoch) == loader.steps_per_epoch
+        assert [next(stream, None) for stream in streams] == [None] * 3
 
 
 @pytest.mark.parametrize("policy", ["balanced", "sqrt", "effective:0.9", "repeat:20:4"])
