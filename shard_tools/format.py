@@ -164,7 +164,8 @@ class Store:
         try:
             path = location(path)
             file = path / MANIFEST
-            if not path.is_dir():
+            # A web server knows files only: it need not list a folder, or admit to one.
+            if not is_remote(path) and not path.is_dir():
                 raise StoreError(f"{path}: no such store folder; make one with glr-shard build")
             if not file.is_file():
                 raise StoreError(
