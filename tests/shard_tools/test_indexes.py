@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from shard_tools.balance import epoch_order
-from shard_tools.format import Store, StoreError
+from shard_tools.format import IndexEntry, Store, StoreError, dali_index
 from shard_tools.indexes import IndexOptions, write_index
 from tests.shard_tools.photos import built, kaggle
 
@@ -65,6 +65,23 @@ def test_orders_and_indexes_agree(store: Store, index: Path) -> None:
         assert drawn(index, epoch) == by_shard
         uses = np.bincount(labels[rows])
         assert uses.max() - uses.min() <= 1
+
+
+def test_lines_are_those_of_the_format(
+    store: Store, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made by columns, in chunks of any size, they are what the format makes one by one."""
+    samples = store.samples(["key", "label", "shard", "offset", "size"]).to_pylist()
+    monkeypatch.setattr("shard_tools.indexes._CHUNK", 11)
+    write_index(store.path, IndexOptions("balanced", 2, 5, "chunks"))
+    for number in range(2):
+        rows = np.load(index / f"epoch-{number:04d}.npy")
+        for file in (index / f"epoch-{number:04d}").iterdir():
+            drawn = [samples[r] for r in rows if samples[r]["shard"] == f"{file.stem}.tar"]
+            entries = [IndexEntry.of_sample(s["key"], s["offset"], s["size"], 1) for s in drawn]
+            assert file.read_text() == dali_index(entries)
+            chunked = store.path / "index" / "chunks" / file.parent.name / file.name
+            assert chunked.read_bytes() == file.read_bytes()
 
 
 def test_shards_without_draws_are_left_out(store: Store, index: Path) -> None:
