@@ -1,0 +1,35 @@
+"""Stock DALI with a full decode before the random crop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from nvidia.dali import fn
+from nvidia.dali.types import DALIImageType
+
+from benchmarks.peers import Job
+from benchmarks.peers.dali_stock import run
+
+TITLE = "DALI: webdataset reader, full decode, random_resized_crop"
+
+
+def prepare(job: Job) -> None:
+    """Reads the store's tars through their .idx files."""
+
+
+def batches(job: Job) -> Iterator[torch.Tensor]:
+    """Images of shape (batch, size, size, 3), uint8."""
+    return run(job, decode_then_crop)
+
+
+def decode_then_crop(encoded: Any, job: Job) -> Any:
+    """Decode the whole photo."""
+    images = fn.decoders.image(encoded, device="cpu", output_type=DALIImageType.RGB)
+    return fn.random_resized_crop(
+        images,
+        size=(job.image_size, job.image_size),
+        random_area=list(job.scale),
+        random_aspect_ratio=list(job.ratio),
+    )

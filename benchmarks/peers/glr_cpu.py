@@ -1,0 +1,31 @@
+"""Ours with its default backend on a machine with no GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.peers import Job
+from glr_fast.data import open_loader
+from glr_fast.data.loader import BackendName
+
+TITLE = "glr-fast, `cpu` backend (default)"
+
+
+def prepare(job: Job) -> None:
+    """Reads the store itself."""
+
+
+def batches(job: Job, backend: BackendName = "cpu") -> Iterator[torch.Tensor]:
+    """Images of shape (batch, 3, size, size), uint8, channels last in memory."""
+    loader = open_loader(
+        job.store,
+        "train",
+        batch_size=job.batch_size,
+        image_size=job.image_size,
+        threads=job.workers,
+        backend=backend,
+    )
+    for batch in loader.stream():
+        yield batch.images
