@@ -1,5 +1,6 @@
 """``glr-shard``: builds stores of photos, and index files over them.
 
+glr-shard fetch --dest DIR --shards 0-9
 glr-shard build --source DIR --out STORE
 glr-shard index STORE --policy balanced --epochs 10 --name balanced
 glr-shard verify STORE --decode
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shard_tools import report, show, stats, verify
+from shard_tools import fetch, report, show, stats, verify
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.executor import EXECUTORS, Executor
 from shard_tools.format import SPLITS, StoreError
@@ -103,6 +104,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Stores of landmark photos: WebDataset tars.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    fetch.add_arguments(commands.add_parser("fetch", help="download Google Landmarks v2"))
     _add_build(commands.add_parser("build", help="pack a folder of photos into a store"))
     _add_index(commands.add_parser("index", help="write epoch orders and DALI indexes of a policy"))
     stats.add_arguments(commands.add_parser("stats", help="counts and imbalance figures"))
