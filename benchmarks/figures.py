@@ -67,13 +67,15 @@ class Target:
     least: float
 
     def judge(self, samples: Mapping[str, list[Sample]]) -> tuple[Spread, str] | None:
-        """The ratio, and ``met`` or ``missed`` by its median; None if a side is missing."""
+        """The ratio, and ``met`` or ``missed`` by its median (and by how little); None if a side is missing."""
         own = [samples[name] for name in self.own if samples.get(name)]
         other = [samples[name] for name in self.other if samples.get(name)]
         if not own or not other:
             return None
         spread = ratio(best(own), best(other))
-        return spread, "met" if spread.median >= self.least else "missed"
+        if spread.median >= self.least:
+            return spread, "met"
+        return spread, "missed, within the spread" if spread.high >= self.least else "missed"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

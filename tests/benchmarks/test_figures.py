@@ -44,7 +44,10 @@ def test_best_is_the_fastest_of_each_round() -> None:
     assert [s.rate for s in best([turns(1, 5), turns(3, 2)])] == [3, 5]
 
 
-@pytest.mark.parametrize(("least", "word"), [(1.5, "met"), (2.0, "met"), (2.01, "missed")])
+@pytest.mark.parametrize(
+    ("least", "word"),
+    [(1.5, "met"), (2.0, "met"), (2.01, "missed, within the spread"), (4.1, "missed")],
+)
 def test_target_is_judged_by_the_median(least: float, word: str) -> None:
     samples = {"a": turns(10, 20, 30), "b": turns(40, 10, 10), "c": turns(20, 5, 20)}
     judged = Target("a or b / c", ("a", "b", "gone"), ("c",), least).judge(samples)

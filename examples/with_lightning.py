@@ -1,0 +1,39 @@
+"""Train from a store with PyTorch Lightning: python examples/with_lightning.py STORE."""
+
+import sys
+
+import lightning
+import timm
+import torch
+
+from glr_fast.data import Rank, Store, normalise, open_loader
+
+
+class Recognizer(lightning.LightningModule):
+    def __init__(self, path: str, **options) -> None:
+        super().__init__()
+        self.model = timm.create_model("resnet18", num_classes=Store.open(path).num_classes)
+        self.path, self.options = path, options
+
+    def train_dataloader(self):
+        rank = Rank(self.global_rank, self.trainer.world_size)  # the processes share each batch
+        self.loader = open_loader(self.path, "train", rank=rank, device=self.device, **self.options)
+        return Epochs(self)
+
+    def training_step(self, batch, _) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(self.model(normalise(batch[0])), batch[1])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+class Epochs:
+    def __init__(self, model: Recognizer) -> None:
+        self.model = model
+
+    def __iter__(self):  # called once an epoch
+        return ((b.images, b.labels) for b in self.model.loader.epoch(self.model.current_epoch))
+
+
+if __name__ == "__main__":
+    lightning.Trainer(max_epochs=1).fit(Recognizer(sys.argv[1], batch_size=32))
