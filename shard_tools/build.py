@@ -24,6 +24,7 @@ from shard_tools.images import PhotoOptions
 from shard_tools.packing import pack_all
 from shard_tools.plan import DEFAULT_SHARD_SIZE, Plan, make_plan, select_classes
 from shard_tools.records import LAYOUTS, Records, read_source
+from shard_tools.remote import explained
 from shard_tools.splits import DEFAULT_FRACTIONS, assign_splits, check_fractions
 from shard_tools.workfolder import WorkFolder, check_out, drop_empty
 
@@ -105,7 +106,8 @@ def build_store(
     started = time.monotonic()
     executor = Executor(workers) if isinstance(workers, int) else workers
     try:
-        check_out(options.out)
+        with explained(options.out):
+            check_out(options.out)
     except OSError as error:
         raise StoreError(f"--out {options.out}: {error}") from None
     records = subset(read_source(options.source, options.layout, options.labels), options)
@@ -120,7 +122,8 @@ def build_store(
     try:
         work = WorkFolder(options.out, plan_digest(options, records, plan))
         try:
-            summary = _execute(options, records, plan, work, executor, progress)
+            with explained(options.out):
+                summary = _execute(options, records, plan, work, executor, progress)
         except KeyboardInterrupt:
             raise BuildInterruptedError(
                 f"interrupted: {work.done} of {len(plan.shards)} shards are done and kept in "

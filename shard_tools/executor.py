@@ -33,7 +33,7 @@ class Executor:
     """Where tasks run; the results do not depend on it."""
 
     workers: int
-    """Processes on this machine."""
+    """Processes on this machine; also those of a Ray cluster that is started here."""
     kind: str = "local"
     """One of ``EXECUTORS``; with ``ray`` the cluster decides how many tasks run at a time."""
     address: str | None = None
@@ -58,7 +58,7 @@ class Executor:
         if self.kind == "ray" and tasks:
             from shard_tools.ray_executor import run_on_ray
 
-            return run_on_ray(function, tasks, self.address, advance)
+            return run_on_ray(function, tasks, self.address, self.workers, advance)
         return run_tasks(function, tasks, min(self.workers, max(len(tasks), 1)), advance)
 
 

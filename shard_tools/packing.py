@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -33,7 +35,7 @@ def pack_all(
     """Pack the shards that are not yet whole; all results, in the order of the plan."""
     results = work.finished(plan.shards, executor.workers)
     todo = [shard for shard in plan.shards if shard.name not in results]
-    tasks = [partial(pack_task, options, records, plan, shard) for shard in todo]
+    tasks = pack_tasks(options, records, plan, todo)
     ready = sum(s.stop - s.start for s in plan.shards) - sum(s.stop - s.start for s in todo)
     hidden = not sys.stderr.isatty() if progress is None else not progress
     bar = tqdm(total=len(plan.order), initial=ready, disable=hidden, unit=" photos", smoothing=0.05)
@@ -44,7 +46,18 @@ def pack_all(
     return [results[shard.name] for shard in plan.shards]
 
 
-def pack_task(options: BuildOptions, records: Records, plan: Plan, shard: ShardPlan) -> PackTask:
+def pack_tasks(
+    options: BuildOptions, records: Records, plan: Plan, shards: Sequence[ShardPlan]
+) -> list[Callable[[], PackTask]]:
+    """A function per shard that makes its task, so that tasks exist only while they are worked on.
+
+    (Arrow puts the chunks of a column together whenever rows are taken from it. Once is enough.)
+    """
+    records = replace(records, photos=records.photos.combine_chunks())
+    return [partial(_task, options, records, plan, shard) for shard in shards]
+
+
+def _task(options: BuildOptions, records: Records, plan: Plan, shard: ShardPlan) -> PackTask:
     """What a worker needs to pack one shard: its photos, and no others."""
     rows = plan.order[shard.start : shard.stop]
     photos = records.photos.take(pa.array(rows)).combine_chunks()

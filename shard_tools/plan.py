@@ -75,13 +75,27 @@ def make_plan(keys: pa.ChunkedArray, splits: np.ndarray, seed: int, shard_size: 
         seed: of the shuffle.
         shard_size: the most photos in a shard.
     """
-    order = np.lexsort((hash_strings(keys, seed, "shuffle"), splits))
+    hashes = hash_strings(keys, seed, "shuffle")
+    members = [np.flatnonzero(splits == split) for split in range(len(SPLITS))]
+    order = np.concatenate([rows[argsort(hashes[rows])] for rows in members])
     shards: list[ShardPlan] = []
     start = 0
-    for split, count in enumerate(np.bincount(splits, minlength=len(SPLITS)).tolist()):
+    for split, count in enumerate(map(len, members)):
         pieces = -(-count // shard_size)
         edges = [start + piece * count // pieces for piece in range(pieces + 1)] if pieces else []
         for number, (low, high) in enumerate(pairwise(edges)):
             shards.append(ShardPlan(f"{SPLITS[split]}-{number:06d}.tar", SPLITS[split], low, high))
         start += count
     return Plan(order.astype(np.int64), tuple(shards))
+
+
+def argsort(hashes: np.ndarray) -> np.ndarray:
+    """Places in ascending order, equal hashes in the order they have. Shape kept, int64.
+
+    numpy's unstable sort is four times faster, and gives the same where all hashes differ.
+    """
+    order = np.argsort(hashes)
+    ranked = hashes[order]
+    if np.any(ranked[1:] == ranked[:-1]):
+        return np.argsort(hashes, kind="stable")
+    return order

@@ -7,6 +7,7 @@ share, or an object store.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from shard_tools.format import StoreError
 
 _AHEAD = 2
 """Tasks submitted per CPU of the cluster: one runs, one waits."""
+_PATIENCE_S = 10.0
 _RETRIES = 3
 """Times that a task is given to another worker when its own dies."""
 
@@ -25,20 +27,24 @@ def run_on_ray(
     function: Callable[[Task, Advance], Result],
     tasks: Sequence[Callable[[], Task]],
     address: str | None,
+    cpus: int,
     advance: Advance,
 ) -> Generator[Result, None, None]:
     """Run ``function`` on every task; results come as they are ready, in any order.
+
+    This process stays connected to the cluster until it ends.
 
     Args:
         function: importable by name on every machine.
         tasks: functions that make the tasks, called shortly before each is run.
         address: of the cluster; None for ``RAY_ADDRESS``, else one that is started on this machine.
+        cpus: of a cluster that is started on this machine.
         advance: called in this process when a task is done, with the progress it made.
 
     Raises:
         StoreError: Ray is not installed or not reached, or a task keeps killing its worker.
     """
-    ray = _started(address)
+    ray = _connected(address, cpus)
     try:
         yield from _drain(ray, function, tasks, advance)
     except ray.exceptions.RayTaskError as error:
@@ -48,26 +54,33 @@ def run_on_ray(
             f"the Ray cluster gave up on a task ({type(error).__name__}); run the same command "
             "again to go on where it stopped"
         ) from None
-    finally:
-        ray.shutdown()
 
 
-def _started(address: str | None) -> Any:
+def _connected(address: str | None, cpus: int) -> Any:
     try:
         import ray
     except ImportError:
         raise StoreError("--executor ray needs Ray; pip install 'glr-fast[cluster]'") from None
-    here: dict[str, Any] = {"include_dashboard": False} if _starts_one(address) else {}
+    if ray.is_initialized():
+        return ray
+    starts = address == "local" or (address is None and "RAY_ADDRESS" not in os.environ)
+    here: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus} if starts else {}
     try:
+        _knock(address or "")
         ray.init(address=address, log_to_driver=False, logging_level="warning", **here)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
-        raise StoreError(f"--ray-address {address}: no Ray cluster reached ({text})") from None
+        raise StoreError(
+            f"--ray-address {address}: no Ray cluster reached ({text}); see ray status there"
+        ) from None
     return ray
 
 
-def _starts_one(address: str | None) -> bool:
-    return address == "local" or (address is None and "RAY_ADDRESS" not in os.environ)
+def _knock(address: str) -> None:
+    """See whether anything listens at ``host:port``: Ray itself would try for a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_PATIENCE_S).close()
 
 
 def _drain(

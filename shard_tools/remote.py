@@ -90,8 +90,11 @@ def open_to_put(path: Path) -> Iterator[BinaryIO]:
     with tempfile.NamedTemporaryFile(prefix="glr-", suffix=".tmp") as file:
         yield cast("BinaryIO", file)
         file.flush()
-        with explained(path):
-            _fs(path).put_file(file.name, _name(path))
+        try:
+            with explained(path):
+                _fs(path).put_file(file.name, _name(path))
+        except FileNotFoundError as error:
+            raise RemoteError(f"{path}: {error}; make the bucket first") from None
 
 
 def _fs(path: Path) -> Any:

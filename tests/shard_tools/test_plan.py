@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shard_tools.format import SPLITS, StoreError
-from shard_tools.plan import make_plan, select_classes
+from shard_tools.plan import argsort, make_plan, select_classes
 
 
 def keys(count: int) -> pa.ChunkedArray:
@@ -80,3 +80,10 @@ def test_the_shuffle_is_global_and_seeded() -> None:
     one, two = (make_plan(keys(2000), splits, seed, 100).order for seed in (0, 1))
     assert abs(np.corrcoef(one, np.arange(2000))[0, 1]) < 0.1
     assert (one == two).mean() < 0.01
+
+
+def test_equal_hashes_keep_their_order() -> None:
+    hashes = np.array([5, 3, 5, 1, 3, 5], np.uint64)
+    assert argsort(hashes).tolist() == [3, 1, 4, 0, 2, 5]
+    assert argsort(hashes[:2]).tolist() == [1, 0]
+    assert argsort(hashes[:0]).tolist() == []
