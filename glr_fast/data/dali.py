@@ -54,7 +54,8 @@ class DaliBackend:
         self._rescue = CpuBackend(supply, batch_size, image_size, threads=1, queue_depth=0)
         self._device = device
         self._plans: Iterator[BatchPlan] = iter(())
-        self._ahead: deque[BatchPlan] = deque()
+        # With what DALI was given: it reads the photos where they are, so they must stay.
+        self._ahead: deque[tuple[BatchPlan, Any]] = deque()
         pipeline = Pipeline(
             batch_size=batch_size,
             num_threads=threads,
@@ -85,7 +86,8 @@ class DaliBackend:
                 except RuntimeError as error:
                     yield self._rescued(error)
                     continue
-                yield self._ahead.popleft(), torch.from_dlpack(images.as_tensor())
+                plan, _ = self._ahead.popleft()
+                yield plan, torch.from_dlpack(images.as_tensor())
         finally:
             self._drain()
 
@@ -102,7 +104,7 @@ class DaliBackend:
         """
         if not self._ahead or "decod" not in str(error).lower():
             raise error
-        plan = self._ahead.popleft()
+        plan, _ = self._ahead.popleft()
         logger.warning("batch %d: DALI failed, decoding photo by photo: %s", plan.step, error)
         ((plan, images),) = self._rescue.decode(iter([plan]))
         return plan, images.to(self._device)
@@ -133,12 +135,12 @@ class DaliBackend:
         with self._timings.span("source_s"):
             self._avoid_bad(plan)
             encoded = self._source.encoded(plan.rows)
-        self._ahead.append(plan)
         start, shape = (np.ascontiguousarray(part) for part in np.split(plan.boxes, 2, axis=1))
         inputs = encoded, start, shape, plan.flips.astype(np.int32)
-        if plan.colors is None:
-            return inputs
-        return *inputs, *np.ascontiguousarray(plan.colors.T)
+        if plan.colors is not None:
+            inputs = *inputs, *np.ascontiguousarray(plan.colors.T)
+        self._ahead.append((plan, inputs))
+        return inputs
 
     def _avoid_bad(self, plan: BatchPlan) -> None:
         """Put what stands in for photos known to be bad into a plan before DALI sees it."""
@@ -170,6 +172,7 @@ def _define(
             source=inputs,
             num_outputs=len(kinds),
             batch=True,
+            no_copy=True,
             ndim=[1, 1, 1, *[0] * (len(kinds) - 3)],
             dtype=kinds,
         ),
