@@ -17,16 +17,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from shard_tools.dedupe import deduplicated
+from shard_tools.duplicates import POLICIES
 from shard_tools.executor import Executor
 from shard_tools.finish import Summary, write_tables
 from shard_tools.format import FORMAT_VERSION, StoreError
-from shard_tools.images import PhotoOptions
+from shard_tools.images import CHECKS, PhotoOptions
 from shard_tools.packing import pack_all
 from shard_tools.plan import DEFAULT_SHARD_SIZE, Plan, make_plan, select_classes
 from shard_tools.records import LAYOUTS, Records, read_source
 from shard_tools.remote import explained
 from shard_tools.splits import DEFAULT_FRACTIONS, assign_splits, check_fractions
-from shard_tools.workfolder import WorkFolder, check_out, drop_empty
+from shard_tools.workfolder import WORK, WorkFolder, check_out, drop_empty
 
 
 class BuildInterruptedError(StoreError):
@@ -45,6 +47,8 @@ class BuildOptions:
     """One of ``records.LAYOUTS``; None finds out."""
     labels: Path | None = None
     """Label file, where the layout has a choice; None takes the one beside the photos."""
+    duplicates: str = "one-split"
+    """One of ``duplicates.POLICIES``; any but ``keep`` reads the whole source once more, before."""
     photo: PhotoOptions = field(default_factory=PhotoOptions)
     """What is done to every photo."""
     top_classes: int | None = None
@@ -72,17 +76,24 @@ class BuildOptions:
             if value is not None and (value < low or (high is not None and value > high)):
                 span = f"{low} or more" if high is None else f"{low} to {high}"
                 raise StoreError(f"--{name} is {value}; it must be {span}")
+        if self.photo.check not in CHECKS:
+            raise StoreError(f"--check {self.photo.check!r} is unknown; give {' or '.join(CHECKS)}")
         if self.layout not in (None, *LAYOUTS):
             raise StoreError(f"--layout {self.layout!r} is unknown; give {' or '.join(LAYOUTS)}")
+        if self.duplicates not in POLICIES:
+            names = " or ".join(POLICIES)
+            raise StoreError(f"--duplicates {self.duplicates!r} is unknown; give {names}")
 
     def deciding(self) -> dict[str, Any]:
         """The options that decide the bytes, as the manifest lists them."""
         return {
             "layout": self.layout,
             "labels": self.labels and self.labels.name,
+            "duplicates": self.duplicates,
             "resize_short": self.photo.resize_short,
             "quality": self.photo.quality,
             "max_pixels": self.photo.max_pixels,
+            "check": self.photo.check,
             "top_classes": self.top_classes,
             "min_images": self.min_images,
             "splits": list(self.splits),
@@ -111,12 +122,14 @@ def build_store(
     except OSError as error:
         raise StoreError(f"--out {options.out}: {error}") from None
     records = subset(read_source(options.source, options.layout, options.labels), options)
+    records = _without_leaks(records, options, executor, progress)
     splits = assign_splits(
         records.photos["key"],
         records.labels,
         records.classes["landmark_id"],
         options.splits,
         options.seed,
+        records.groups,
     )
     plan = make_plan(records.photos["key"], splits, options.seed, options.shard_size)
     try:
@@ -134,6 +147,22 @@ def build_store(
     except OSError as error:
         raise StoreError(_explain(error, options)) from None
     return summary.after(time.monotonic() - started)
+
+
+def _without_leaks(
+    records: Records, options: BuildOptions, executor: Executor, progress: bool | None
+) -> Records:
+    """The records, with what the options ask for about duplicates."""
+    try:
+        with explained(options.out):
+            return deduplicated(records, options, options.out / WORK, executor, progress)
+    except KeyboardInterrupt:
+        raise BuildInterruptedError(
+            f"interrupted while looking for duplicates; what was scanned is kept in {options.out}; "
+            "run the same command again to go on"
+        ) from None
+    except OSError as error:
+        raise StoreError(_explain(error, options)) from None
 
 
 def _execute(

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from shard_tools import fetch, report, show, stats, verify
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
+from shard_tools.duplicates import POLICIES
 from shard_tools.executor import EXECUTORS, Executor
 from shard_tools.format import SPLITS, StoreError
-from shard_tools.images import PhotoOptions
+from shard_tools.images import CHECKS, PhotoOptions
 from shard_tools.plan import DEFAULT_SHARD_SIZE
 from shard_tools.records import LAYOUTS
 from shard_tools.remote import location
@@ -56,7 +57,8 @@ def _build(parsed: argparse.Namespace) -> int:
         out=place(parsed.out),
         layout=parsed.layout,
         labels=parsed.labels,
-        photo=PhotoOptions(resize_short=parsed.resize_short, quality=parsed.quality),
+        duplicates=parsed.duplicates,
+        photo=PhotoOptions(parsed.resize_short, parsed.quality, check=parsed.check),
         top_classes=parsed.top_classes,
         min_images=parsed.min_images,
         splits=parse_fractions(parsed.splits),
@@ -136,6 +138,20 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
         "--keep-original",
         action="store_true",
         help="keep the bytes of photos that are baseline JPEG already (this is the default)",
+    )
+    add(
+        "--duplicates",
+        choices=POLICIES,
+        default="one-split",
+        help="same picture twice: keep them in one split (default), drop all but one, or do not "
+        "look for them, which saves reading the source twice",
+    )
+    add(
+        "--check",
+        choices=CHECKS,
+        default="full",
+        help="of photos that keep their bytes: decode each whole (default), or trust what has a "
+        "header and an end, which is several times faster where the disk is",
     )
     add("--quality", type=int, default=90, help="JPEG quality of photos encoded anew (%(default)s)")
     add("--top-classes", type=int, metavar="N", help="only the N classes with the most photos")

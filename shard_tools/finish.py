@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from shard_tools.arrow import pc
+from shard_tools.duplicates import FILE as DUPLICATES
 from shard_tools.format import (
     CLASSES,
     CLASSES_SCHEMA,
@@ -76,11 +77,29 @@ class Summary:
         ]
         if self.rejected:
             lines.append(f"          each one is listed in {self.out / REJECTED}")
+        lines += duplicate_lines(self.manifest.notes.get("duplicates"))
+        if self.manifest.options.get("check") == "header":
+            lines.append("warning   photos were not decoded; glr-shard verify --decode does that")
         untrained = self.manifest.notes["classes_without_train_photo"]
         if untrained:
             names = ", ".join(untrained[:_LISTED]) + (", ..." if len(untrained) > _LISTED else "")
             lines.append(f"warning   {len(untrained):,} classes without a photo to train: {names}")
         return "\n".join([*lines, f"store     {self.out}"])
+
+
+def duplicate_lines(notes: Mapping[str, int] | None) -> list[str]:
+    """What the summary says of duplicates: nothing where none were found, or looked for."""
+    if not notes or not notes["groups"]:
+        return []
+    fate = f"{notes['dropped']:,} dropped" if notes["dropped"] else "each group in one split"
+    lines = [
+        f"copies    {notes['photos']:,} photos in {notes['groups']:,} groups "
+        f"({notes['exact']:,} to the byte), {fate}; listed in {DUPLICATES}"
+    ]
+    if notes["groups_with_label_conflict"]:
+        number = notes["groups_with_label_conflict"]
+        lines.append(f"warning   {number:,} groups of duplicates have more than one label")
+    return lines
 
 
 def write_tables(
@@ -109,6 +128,9 @@ def write_tables(
         raise StoreError(f"no photo could be packed: {worst}; see {options.out / REJECTED}")
     rows = pa.concat_tables([result.rows for result in packed])
     samples, counts = _samples(rows, packed, records)
+    if records.duplicates is not None:
+        with atomic_open(options.out / DUPLICATES) as file:
+            csv.write_csv(records.duplicates, file)
     write_table(options.out / SAMPLES, samples, SAMPLES_SCHEMA)
     write_table(options.out / CLASSES, _classes(records, counts), CLASSES_SCHEMA)
     manifest = _manifest(options, records, packed, counts, len(rejected))

@@ -50,6 +50,11 @@ class Records:
     """Name of the file the labels came from, where there is one."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """Counts that a person should know and that are no faults of single photos."""
+    groups: np.ndarray | None = None
+    """Number of each photo's group of duplicates, -1 where it has none; None: nobody has looked.
+    Shape (photos,), int64."""
+    duplicates: pa.Table | None = None
+    """``duplicates.SCHEMA``, the dropped ones included; None: nobody has looked."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from shard_tools.arrow import pc
 PHOTO_SUFFIXES = (
     *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "gif"),
     *("bmp", "tif", "tiff", "jp2", "ppm", "pgm", "pnm"),
+)
+#: Errors of one file. Others, such as an unreachable disk, would hit the next photo as well.
+FILE_ERRORS = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 )
 _CHUNK = 65_536
 

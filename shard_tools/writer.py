@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from shard_tools.format import (
     tar_member,
 )
 from shard_tools.images import Photo, PhotoError, PhotoOptions, prepare
-from shard_tools.sources import PhotoReader
+from shard_tools.sources import FILE_ERRORS, PhotoReader
 
 #: The rows that a shard adds to the samples table; split, shard and landmark_id follow from it.
 ROWS_SCHEMA = pa.schema(
@@ -34,10 +33,6 @@ ROWS_SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("sha256", pa.binary(32)),
     ]
-)
-#: Errors of one file. Others, such as an unreachable disk, would hit the next photo as well.
-_FILE_ERRORS = frozenset(
-    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 )
 
 
@@ -83,9 +78,7 @@ class PackResult:
     rejected: tuple[Reject, ...]
 
 
-def pack_shard(
-    task: PackTask, advance: Callable[[int], object] | None = None
-) -> PackResult:
+def pack_shard(task: PackTask, advance: Callable[[int], object] | None = None) -> PackResult:
     """Write one shard and its index. Equal tasks give equal bytes.
 
     Both files appear under their names when they are whole, the index last.
@@ -143,7 +136,7 @@ def _load(task: PackTask, path: str) -> Photo:
     try:
         data = task.reader.read(path)
     except OSError as error:
-        if error.errno in _FILE_ERRORS:
+        if error.errno in FILE_ERRORS:
             raise PhotoError("cannot be read", error.strerror or str(error)) from None
         raise
     return prepare(data, task.photo)

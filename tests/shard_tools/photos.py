@@ -21,6 +21,17 @@ def picture(width: int = 48, height: int = 32, seed: int = 0) -> Image.Image:
     return small.resize((width, height), Image.Resampling.BICUBIC)
 
 
+def scene(width: int = 200, height: int = 150, seed: int = 0) -> Image.Image:
+    """A grey picture with coarse and fine detail, as photos have it; different for every seed."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((height, width))
+    for side in (3, 6, 12, 24, 48):
+        layer = Image.fromarray(rng.normal(size=(side, side)).astype(np.float32))
+        total += np.asarray(layer.resize((width, height), Image.Resampling.BICUBIC)) / side**0.5
+    low, high = total.min(), total.max()
+    return Image.fromarray(((total - low) / (high - low) * 255).astype(np.uint8)).convert("RGB")
+
+
 def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)

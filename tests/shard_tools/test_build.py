@@ -93,6 +93,7 @@ def test_manifest_and_counts(store: Path) -> None:
     files = {path.name for path in store.iterdir()}
     shards = {name for shard in manifest.shards for name in (shard.name, shard.index_name)}
     tables = {"manifest.json", "classes.parquet", "samples.parquet", "rejected.csv"}
+    tables.add("duplicates.csv")
     assert files == shards | tables
 
 
