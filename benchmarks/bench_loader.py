@@ -10,6 +10,7 @@ benchmarks/results/loader_cpu.md, .csv and .png.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -125,8 +126,8 @@ def page(outcomes: list[Outcome], photos: str, profiles: str, options: argparse.
 ![photos per second](loader_cpu.png)
 
 Two threads or two worker processes for everyone, pinned to the same two cores; batches of 256 crops
-of 224 x 224 with a random flip. {photos.capitalize()}, in the page cache; the same JPEG bytes for
-all, each in its own container. Contenders run in processes of their own, in turn, and are suspended
+of 224 x 224 with a random flip. The same JPEG bytes for all, each in its own container, in the page
+cache: {photos}. Contenders run in processes of their own, in turn, and are suspended
 while others run. Median of {options.repetitions} rounds (least to most); each turn
 {options.seconds:g} s or more after a warm-up of five batches. A ratio is formed in each round, then
 its median taken.
@@ -146,7 +147,8 @@ same distribution.
 {notes.read_text() if notes.exists() else ""}
 ## Where and how
 
-{describe()} Load before the run (1, 5, 15 minutes): {options.load}.
+{describe()} Processes that wanted a core in the last 1, 5 and 15 minutes: {options.load} before the
+run, {load()} at its end (our own two included).
 
 ```
 benchmarks/peers/install.sh
@@ -162,7 +164,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", default="both", choices=["both", *KINDS])
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.5, help="least time of a turn")
+    parser.add_argument("--seconds", type=float, default=2, help="least time of a turn")
     parser.add_argument("--contenders", nargs="+", default=list(NAMES), choices=NAMES)
     parser.add_argument("--work", type=Path, default=Path("runs/bench_loader"))
     parser.add_argument("--quick", action="store_true", help="few generated photos; no page")
@@ -170,8 +172,13 @@ def parse() -> argparse.Namespace:
     if options.quick:
         options.repetitions, options.seconds = 1, 0.1
     options.command = " ".join(["python -m benchmarks.bench_loader", *sys.argv[1:]])
-    options.load = Path("/proc/loadavg").read_text().rsplit(" ", 2)[0]
+    options.load = load()
     return options
+
+
+def load() -> str:
+    """How busy the machine is: three averages."""
+    return ", ".join(f"{number:.1f}" for number in os.getloadavg())
 
 
 def main() -> None:
