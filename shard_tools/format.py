@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import os
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -332,11 +331,24 @@ def tar_member(name: str, data: bytes) -> tuple[bytes, bytes]:
 
     Owner, mode and time are constants, so that equal photos give equal tars.
     """
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    info.mode = 0o644
-    header = info.tobuf(format=tarfile.USTAR_FORMAT)
+    called = name.encode("ascii")
+    if not 0 < len(called) <= _NAME:
+        raise ValueError(f"tar member name {name!r}: 1 to {_NAME} characters")
+    size = b"%011o\0" % len(data)
+    checksum = _TEMPLATE_SUM + sum(called) + sum(size)
+    header = b"".join(
+        (called.ljust(_NAME, b"\0"), _OWNER, size, _TIME, b"%06o\0 " % checksum, _REST)
+    )
     return header, b"\0" * (-len(data) % TAR_BLOCK)
+
+
+_NAME = 100
+"""Bytes of a name in a tar header."""
+#: The parts of a POSIX ustar header that are the same for every member: mode, owner and group;
+#: time; type, link, magic, version, and nothing.
+_OWNER, _TIME = b"0000644\0" + 2 * b"0000000\0", b"00000000000\0"
+_REST = (b"0" + bytes(100) + b"ustar\x0000").ljust(356, b"\0")
+_TEMPLATE_SUM = sum(_OWNER + _TIME + b" " * 8 + _REST)
 
 
 @dataclass(frozen=True)

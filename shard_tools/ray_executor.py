@@ -6,6 +6,7 @@ share, or an object store.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import Callable, Generator, Sequence
@@ -67,7 +68,7 @@ def _connected(address: str | None, cpus: int) -> Any:
     here: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus} if starts else {}
     try:
         _knock(address or "")
-        ray.init(address=address, log_to_driver=False, logging_level="warning", **here)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **here)
     except (OSError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
         raise StoreError(

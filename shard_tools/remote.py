@@ -36,7 +36,7 @@ def location(place: str | Path) -> Path:
     try:
         from upath import UPath
 
-        path = UPath(place, **_OPTIONS)
+        path = cast("Any", UPath)(place, **_OPTIONS)
         path.fs  # noqa: B018 (loads the client: better here than after an hour)
     except (ImportError, ValueError) as error:
         raise RemoteError(

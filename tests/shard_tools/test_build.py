@@ -15,6 +15,7 @@ import shard_tools.packing
 import shard_tools.writer
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.format import CLASSES_SCHEMA, SAMPLES_SCHEMA, SPLITS, Store, StoreError
+from shard_tools.images import PhotoOptions
 from tests.shard_tools.photos import add_photo, built, jpeg, kaggle, pixels
 
 SIZES = {"5": 20, "40": 10, "300": 7, "1000": 2, "2000": 1}
@@ -288,3 +289,19 @@ def test_real_photos(shared: Path, tmp_path: Path) -> None:
     row = small.samples().to_pylist()[0]
     data = (small.path / row["shard"]).read_bytes()[row["offset"] :][: row["size"]]
     assert min(pixels(data).shape[:2]) == 64
+
+
+def test_a_store_says_how_its_photos_were_checked(
+    source: Path, store: Path, tmp_path: Path
+) -> None:
+    options = BuildOptions(
+        source=source, out=tmp_path / "quick", photo=PhotoOptions(check="header"), shard_size=8
+    )
+    summary = build_store(options, 1, progress=False)
+    assert summary.manifest.options["check"] == "header"
+    assert "photos were not decoded" in summary.text()
+    assert Store.open(store).manifest.options["check"] == "full"
+    for tar in store.glob("*.tar"):  # of sound photos the same is packed
+        assert (tmp_path / "quick" / tar.name).read_bytes() == tar.read_bytes()
+    with pytest.raises(StoreError, match="--check 'none' is unknown; give full or header"):
+        BuildOptions(source=source, out=tmp_path, photo=PhotoOptions(check="none"))

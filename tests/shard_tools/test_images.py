@@ -251,3 +251,18 @@ def test_real_photos_keep_their_bytes(shared: Path) -> None:
         pytest.skip("no photos in ../shared/data/landmarks13")
     for file in files:
         assert prepare(file.read_bytes(), KEEP).data == file.read_bytes()
+
+
+def test_a_check_of_headers_trusts_what_has_an_end() -> None:
+    trusting = PhotoOptions(check="header")
+    data = jpeg(0, 400, 300)
+    assert prepare(data, trusting).data == data
+    garbled = data[:3000] + bytes(400) + data[3400:]
+    with pytest.raises(PhotoError, match="damaged"):
+        prepare(garbled, KEEP)
+    assert prepare(garbled, trusting).data == garbled  # what this check cannot see
+    with pytest.raises(PhotoError, match="truncated"):
+        prepare(data[:-200], trusting)
+    with pytest.raises(PhotoError, match="damaged"):  # no end: decoded after all
+        prepare(garbled + b"trailing", trusting)
+    assert prepare(jpeg() + b"trailing", trusting).data == jpeg() + b"trailing"

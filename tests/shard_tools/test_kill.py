@@ -12,10 +12,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shard_tools.build import BuildOptions
 from shard_tools.format import StoreError
 from shard_tools.workfolder import WORK
 from tests.shard_tools.photos import built, kaggle
@@ -24,8 +24,8 @@ from tests.shard_tools.test_build import same
 SHARD_SIZE = 8
 KILLS = 24
 MEMORY = Path("/dev/shm")
-OPTIONS = {"duplicates": "keep"} if "duplicates" in BuildOptions.__dataclass_fields__ else {}
-KEEP = [part for name, value in OPTIONS.items() for part in (f"--{name}", value)]
+NO_SCAN: dict[str, Any] = {"duplicates": "keep"}
+"""Photos are read once, when they are packed."""
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_killed_at_random_moments(source: Path, whole: Path, outs: Iterator[Path
     finish(source, out, whole)
 
 
-def finish(source: Path, out: Path, whole: Path, **options: str) -> None:
+def finish(source: Path, out: Path, whole: Path, **options: Any) -> None:
     """Finish a build that was killed, unless it was so only after its end; compare every byte."""
     try:
         built(source, out, shard_size=SHARD_SIZE, **options)
@@ -154,7 +154,7 @@ def test_a_worker_is_killed(source: Path, outs: Iterator[Path]) -> None:
     photo.unlink()
     os.mkfifo(photo)  # that nobody writes to: who reads the photo waits
     # Nobody may wait for the pipe before the shards are packed.
-    process = start(copy, out, 2, *KEEP)
+    process = start(copy, out, 2, "--duplicates", "keep")
     wait_for(lambda: bool(list(out.glob("*.tar"))), process)
     os.kill(workers_of(process.pid)[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
@@ -164,7 +164,7 @@ def test_a_worker_is_killed(source: Path, outs: Iterator[Path]) -> None:
     assert len(errors.splitlines()) == 1
     photo.unlink()
     photo.write_bytes(data)
-    finish(copy, out, built(copy, next(outs), shard_size=SHARD_SIZE, **OPTIONS), **OPTIONS)
+    finish(copy, out, built(copy, next(outs), shard_size=SHARD_SIZE, **NO_SCAN), **NO_SCAN)
 
 
 def workers_of(pid: int) -> list[int]:

@@ -11,11 +11,13 @@ import sys
 import tarfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from shard_tools.format import tar_member
 from shard_tools.images import PhotoOptions
 from shard_tools.writer import PackTask, pack_shard
 from tests.shard_tools.photos import jpeg
@@ -25,6 +27,9 @@ from tests.shard_tools.photos import jpeg
 class MemoryReader:
     photos: dict[str, bytes] = field(default_factory=dict)
     error: int = errno.ENOENT
+
+    def of(self, photos: pa.Table) -> MemoryReader:
+        return self
 
     def read(self, path: str) -> bytes:
         if path not in self.photos:
@@ -48,6 +53,18 @@ def task(folder: Path, photos: dict[str, bytes]) -> PackTask:
 
 
 PHOTOS = {f"k{seed}": jpeg(seed, 40 + seed, 30) for seed in range(12)}
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 98_032, 8**10])
+def test_headers_are_those_of_tarfile(size: int) -> None:
+    for name in ("a.jpg", "0123456789abcdef.cls", "k" * 80 + ".jpg", "n" * 100):
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = size, 0o644
+        header, padding = tar_member(name, cast("bytes", range(size)))
+        assert header == info.tobuf(format=tarfile.USTAR_FORMAT)
+        assert padding == bytes(-size % 512)
+    with pytest.raises(ValueError, match="1 to 100"):
+        tar_member("n" * 101, b"")
 
 
 def test_the_tar_holds_photos_and_labels(tmp_path: Path) -> None:
