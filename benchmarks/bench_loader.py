@@ -89,7 +89,7 @@ def speeds(outcome: Outcome) -> str:
             else ""
             for other in ("glr_cpu", "bound_full")
         ]
-        per_cpu = Spread.of([s.photos / s.cpu_seconds for s in own]).median
+        per_cpu = Spread.of([s.thrift for s in own]).median
         output = outcome.ready[name].output
         rate = Spread.of([s.rate for s in own]).text(0)
         rows.append([outcome.ready[name].title, output, rate, f"{per_cpu:,.0f}", *versus])
@@ -106,9 +106,10 @@ def verdicts(outcome: Outcome) -> str:
     rows = []
     for target in TARGETS[outcome.kind]:
         judged = target.judge(outcome.samples)
-        found, word = (judged[0].text(2), judged[1]) if judged else ("not measured", "open")
-        rows.append([target.text, f"{target.least:g}", found, f"**{word}**"])
-    return table(["ratio", "target", "found", ""], rows)
+        found, word, thrift = judged or (None, "open", None)
+        texts = [spread.text(2) if spread else "not measured" for spread in (found, thrift)]
+        rows.append([target.text, f"{target.least:g}", texts[0], f"**{word}**", texts[1]])
+    return table(["ratio", "target", "found", "", "the same per CPU second"], rows)
 
 
 def page(outcomes: list[Outcome], photos: str, profiles: str, options: argparse.Namespace) -> str:
@@ -130,7 +131,7 @@ of 224 x 224 with a random flip. The same JPEG bytes for all, each in its own co
 cache: {photos}. Contenders run in processes of their own, in turn, and are suspended
 while others run. Median of {options.repetitions} rounds (least to most); each turn
 {options.seconds:g} s or more after a warm-up of five batches. A ratio is formed in each round, then
-its median taken.
+its median taken. Photos per CPU second say what a core does when nobody else wants it.
 
 {stores}
 
@@ -164,7 +165,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", default="both", choices=["both", *KINDS])
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2, help="least time of a turn")
+    parser.add_argument("--seconds", type=float, default=1, help="least time of a turn")
     parser.add_argument("--contenders", nargs="+", default=list(NAMES), choices=NAMES)
     parser.add_argument("--work", type=Path, default=Path("runs/bench_loader"))
     parser.add_argument("--quick", action="store_true", help="few generated photos; no page")

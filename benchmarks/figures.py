@@ -22,6 +22,11 @@ class Sample:
         """Photos per second."""
         return self.photos / self.seconds
 
+    @property
+    def thrift(self) -> float:
+        """Photos per second of CPU time: what others do on the machine hardly moves it."""
+        return self.photos / self.cpu_seconds
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -51,6 +56,11 @@ def ratio(own: Sequence[Sample], other: Sequence[Sample]) -> Spread:
     return Spread.of([a.rate / b.rate for a, b in zip(own, other, strict=True)])
 
 
+def thrift_ratio(own: Sequence[Sample], other: Sequence[Sample]) -> Spread:
+    """As :func:`ratio`, of photos per second of CPU time."""
+    return Spread.of([a.thrift / b.thrift for a, b in zip(own, other, strict=True)])
+
+
 def best(contenders: Sequence[Sequence[Sample]]) -> list[Sample]:
     """The fastest of some contenders in each round."""
     return [max(turn, key=lambda sample: sample.rate) for turn in zip(*contenders, strict=True)]
@@ -66,16 +76,15 @@ class Target:
     other: tuple[str, ...]
     least: float
 
-    def judge(self, samples: Mapping[str, list[Sample]]) -> tuple[Spread, str] | None:
-        """The ratio, and ``met`` or ``missed`` by its median (and by how little); None if a side is missing."""
+    def judge(self, samples: Mapping[str, list[Sample]]) -> tuple[Spread, str, Spread] | None:
+        """The ratio, ``met`` or ``missed`` by its median (and by how little); None if a side is missing."""
         own = [samples[name] for name in self.own if samples.get(name)]
         other = [samples[name] for name in self.other if samples.get(name)]
         if not own or not other:
             return None
-        spread = ratio(best(own), best(other))
-        if spread.median >= self.least:
-            return spread, "met"
-        return spread, "missed, within the spread" if spread.high >= self.least else "missed"
+        spread, thrift = ratio(best(own), best(other)), thrift_ratio(best(own), best(other))
+        near = "missed, within the spread" if spread.high >= self.least else "missed"
+        return spread, "met" if spread.median >= self.least else near, thrift
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
