@@ -77,7 +77,10 @@ class Target:
     least: float
 
     def judge(self, samples: Mapping[str, list[Sample]]) -> tuple[Spread, str, Spread] | None:
-        """The ratio, ``met`` or ``missed`` by its median (and by how little); None if a side is missing."""
+        """The ratio, ``met`` or ``missed`` by its median, and the ratio per CPU second.
+
+        None if a side is missing.
+        """
         own = [samples[name] for name in self.own if samples.get(name)]
         other = [samples[name] for name in self.other if samples.get(name)]
         if not own or not other:
