@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import pyarrow as pa
 
@@ -25,7 +25,10 @@ _CHUNK = 65_536
 
 
 class PhotoReader(Protocol):
-    """Reads encoded photos in a worker process; pickled along with each shard's task."""
+    """Reads encoded photos in a worker process; pickled along with each shard's task.
+
+    One that may be used by several threads at a time has an attribute ``concurrent`` that is true.
+    """
 
     def of(self, photos: pa.Table) -> PhotoReader:
         """A reader that can read the photos of a table and carries no more than that takes."""
@@ -46,6 +49,7 @@ class FolderReader:
     """Photos as files under a folder."""
 
     root: str
+    concurrent: ClassVar[bool] = True
 
     def of(self, photos: pa.Table) -> FolderReader:
         """The same: a path is all it takes."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +23,7 @@ from shard_tools.format import (
     dali_index,
     tar_member,
 )
-from shard_tools.images import Photo, PhotoError, PhotoOptions, prepare
+from shard_tools.images import PhotoError, PhotoOptions, prepare
 from shard_tools.sources import FILE_ERRORS, PhotoReader
 
 #: The rows that a shard adds to the samples table; split, shard and landmark_id follow from it.
@@ -34,6 +38,8 @@ ROWS_SCHEMA = pa.schema(
         ("sha256", pa.binary(32)),
     ]
 )
+_READERS, _AHEAD = 4, 32
+"""Threads that read files ahead, and how many photos ahead."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +103,12 @@ def pack_shard(task: PackTask, advance: Callable[[int], object] | None = None) -
     digest = hashlib.sha256()
     written = 0
     path = task.folder / task.name
-    with atomic_open(path) as file:
-        photos = zip(
-            task.keys.to_pylist(), task.paths.to_pylist(), task.labels.tolist(), strict=True
-        )
+    paths = task.paths.to_pylist()
+    with atomic_open(path) as file, closing(reads(task.reader, paths)) as read:
+        photos = zip(task.keys.to_pylist(), paths, task.labels.tolist(), strict=True)
         for key, source, label in photos:
             try:
-                photo = _load(task, source)
+                photo = prepare(_encoded(next(read)), task.photo)
             except PhotoError as bad:
                 rejected.append(Reject(key, source, label, bad.reason, bad.detail))
             else:
@@ -132,14 +137,32 @@ def pack_shard(task: PackTask, advance: Callable[[int], object] | None = None) -
     return PackResult(info, _rows(entries, labels, shapes), tuple(rejected))
 
 
-def _load(task: PackTask, path: str) -> Photo:
+def reads(reader: PhotoReader, paths: Sequence[str]) -> Generator[Callable[[], bytes], None, None]:
+    """For each path, a function that gives its photo, read ahead where the reader allows it.
+
+    Read one after the other, every small file would cost a wait for the disk.
+    """
+    if not getattr(reader, "concurrent", False):
+        yield from (partial(reader.read, path) for path in paths)
+        return
+    pool = ThreadPoolExecutor(_READERS)
     try:
-        data = task.reader.read(path)
+        coming = deque(pool.submit(reader.read, path) for path in paths[:_AHEAD])
+        for place in range(len(paths)):
+            yield coming.popleft().result
+            if place + _AHEAD < len(paths):
+                coming.append(pool.submit(reader.read, paths[place + _AHEAD]))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _encoded(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
     except OSError as error:
         if error.errno in FILE_ERRORS:
             raise PhotoError("cannot be read", error.strerror or str(error)) from None
         raise
-    return prepare(data, task.photo)
 
 
 def _members(key: str, photo: bytes, label: bytes) -> tuple[bytes, int, int]:
