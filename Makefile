@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= passive
 export MALLOC_TRIM_THRESHOLD_ ?= 8000000000
 export MALLOC_MMAP_THRESHOLD_ ?= 8000000000
 
-.PHONY: demo test lint bench clean
+.PHONY: help demo test lint bench clean
 .DEFAULT_GOAL := help
 
 help:

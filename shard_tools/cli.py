@@ -25,8 +25,8 @@ from shard_tools.format import SPLITS, StoreError
 from shard_tools.images import CHECKS, PhotoOptions
 from shard_tools.plan import DEFAULT_SHARD_SIZE
 from shard_tools.records import LAYOUTS
-from shard_tools.remote import location
 from shard_tools.splits import DEFAULT_FRACTIONS, parse_fractions
+from shard_tools.store_files import located
 
 PROGRAM = "glr-shard"
 SOURCES = (
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build(parsed: argparse.Namespace) -> int:
     options = BuildOptions(
         source=parsed.source,
-        out=place(parsed.out),
+        out=located(parsed.out),
         layout=parsed.layout,
         labels=parsed.labels,
         duplicates=parsed.duplicates,
@@ -68,18 +68,6 @@ def _build(parsed: argparse.Namespace) -> int:
     executor = Executor(parsed.workers, parsed.executor, parsed.ray_address)
     print(build_store(options, executor).text())
     return 0
-
-
-def place(text: str) -> Path:
-    """A path or URL of the command line.
-
-    Raises:
-        StoreError: no client for such URLs.
-    """
-    try:
-        return location(text)
-    except OSError as error:
-        raise StoreError(str(error)) from None
 
 
 def _index(parsed: argparse.Namespace) -> int:
