@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +33,7 @@ from shard_tools.format import (
     label_digits,
 )
 from shard_tools.policies import parse_policy
+from shard_tools.remote import is_remote, put_folder
 
 INDEX_FILE = "index.json"
 INDEX_FORMAT = "glr-index"
@@ -80,20 +84,38 @@ def write_index(store_path: Path, options: IndexOptions) -> str:
         raise StoreError(f"{folder}: already there; give another --name, or remove it")
     if not len(store.split_rows(options.split)):
         raise StoreError(f"{store_path}: no photos in split {options.split}")
-    building = folder.with_name(f".{options.name}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
     try:
-        building.mkdir(parents=True)
-        drawn = _write(store, options, building)
-        building.rename(folder)
+        with _appearing(folder) as building:
+            drawn = _write(store, options, building)
     except OSError as error:
-        raise StoreError(f"{folder}: cannot be written ({error.strerror})") from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        text = error.strerror or str(error)
+        raise StoreError(f"{folder}: cannot be written ({text})") from None
     return (
         f"{folder}: {options.epochs} epochs of {drawn:,} photos, "
         f"policy {options.policy}, split {options.split}, seed {options.seed}"
     )
+
+
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """An empty folder to write to, which becomes ``folder`` when the block ends without error.
+
+    In an object store there is no such moment: there ``index.json``, which readers open first, is
+    the last file to appear.
+    """
+    if is_remote(folder):
+        with tempfile.TemporaryDirectory(prefix="glr-") as temporary:
+            yield Path(temporary)
+            put_folder(Path(temporary), folder, last=INDEX_FILE)
+        return
+    building = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        building.mkdir(parents=True)
+        yield building
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def _write(store: Store, options: IndexOptions, folder: Path) -> int:

@@ -97,6 +97,22 @@ def open_to_put(path: Path) -> Iterator[BinaryIO]:
             raise RemoteError(f"{path}: {error}; make the bucket first") from None
 
 
+def put_folder(folder: Path, path: Path, last: str) -> None:
+    """Copy a folder of this machine into an object store, many files at a time.
+
+    Args:
+        folder: with files, in folders or not.
+        path: what it becomes there.
+        last: the file in it that is put when all others are there.
+    """
+    names = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()]
+    with explained(path):
+        for some in ([name for name in names if name != last], [last]):
+            if some:
+                there = [_name(path / name) for name in some]
+                _fs(path).put([str(folder / name) for name in some], there)
+
+
 def _fs(path: Path) -> Any:
     return cast("Any", path).fs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import signal
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from shard_tools import cli
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.executor import Executor
 from shard_tools.format import Store, StoreError
+from shard_tools.indexes import IndexOptions, write_index
 from shard_tools.remote import RemoteError, location, sizes
 from shard_tools.writer import PackTask, pack_shard
 from tests.shard_tools.object_store import fetched, s3_server
@@ -53,6 +55,22 @@ def test_a_store_in_s3_is_the_store_on_disk(
     assert store.samples() == local.samples()
     assert store.classes() == local.classes()
     assert cli.main([*line, "--workers", "2"]) == 2  # it holds a finished store
+
+
+def test_index_files_of_a_store_in_s3(source: Path, bucket: str, tmp_path: Path) -> None:
+    url, local = f"{bucket}/indexed", tmp_path / "local"
+    for out in (location(url), local):
+        built(source, out, shard_size=SHARD_SIZE)
+        write_index(out, IndexOptions("balanced", 2, 0, "even"))
+    copy = fetched(f"{url}/index/even", tmp_path / "copy")
+    mine = local / "index" / "even"
+    names = sorted(str(path.relative_to(mine)) for path in mine.rglob("*") if path.is_file())
+    assert len(names) > 4
+    assert filecmp.cmpfiles(copy, mine, names, shallow=False)[0] == names
+    assert len([path for path in copy.rglob("*") if path.is_file()]) == len(names)
+    with pytest.raises(StoreError, match="already there"):
+        write_index(location(url), IndexOptions("balanced", 2, 0, "even"))
+    assert cli.main(["verify", url]) == 0
 
 
 def test_an_interrupted_build_into_s3_goes_on(
