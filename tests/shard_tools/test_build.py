@@ -235,14 +235,21 @@ def test_an_unfinished_build_of_another_plan_is_refused(
         built(source, tmp_path / "store", shard_size=8, **change)
 
 
-@pytest.mark.parametrize("damage", ["tar", "idx"])
+@pytest.mark.parametrize("damage", ["tar", "idx", "byte", "record"])
 def test_a_shard_that_went_missing_is_packed_again(
     source: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     unfinished(source, tmp_path / "store", monkeypatch, 2)
-    file = next((tmp_path / "store").glob(f"*.{damage}"))
+    names = {"byte": "*.tar", "record": ".building/*.parquet"}
+    file = next((tmp_path / "store").glob(names.get(damage, f"*.{damage}")))
     if damage == "tar":
         file.write_bytes(file.read_bytes()[:-512])
+    elif damage == "record":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif damage == "byte":  # the size is right
+        data = bytearray(file.read_bytes())
+        data[1000] ^= 1
+        file.write_bytes(data)
     else:
         file.unlink()
     assert same(built(source, tmp_path / "store", shard_size=8), store)
