@@ -80,7 +80,7 @@ def _index(parsed: argparse.Namespace) -> int:
         name=parsed.name,
         split=parsed.split,
     )
-    print(write_index(parsed.store, options))
+    print(write_index(located(parsed.store), options))
     return 0
 
 
@@ -163,7 +163,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
 def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_index)
     add = parser.add_argument
-    add("store", type=Path, metavar="STORE", help="folder of a store")
+    add("store", metavar="STORE", help="folder or URL of a store")
     add("--policy", required=True, help="how classes are drawn, such as balanced")
     add("--epochs", type=int, required=True, metavar="N", help="number of epochs to write")
     add("--seed", type=int, default=0, help="of the orders (%(default)s)")
