@@ -27,7 +27,10 @@ def s3_server(bucket: str) -> Iterator[str]:
     }
     with mock.patch.dict(os.environ, settings):
         s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
+        # fsspec keeps clients, and with them the address of the server that a test before used.
+        s3fs.S3FileSystem.clear_instance_cache()
         yield f"s3://{bucket}"
+        s3fs.S3FileSystem.clear_instance_cache()
     running.stop()
 
 
