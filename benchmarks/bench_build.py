@@ -1,6 +1,6 @@
 """How fast photos are packed, against tar, webdataset's ShardWriter and the bare codec.
 
-    python -m benchmarks.bench_build [--copies 12] [--repeats 5] [--work DIR]
+    python -m benchmarks.bench_build [--copies 16 4] [--repeats 5] [--work DIR]
 
 Packs the 512 photos of landmarks13 several times over under other ids, every way in turn in each
 repetition. Whole commands are timed, from start to exit; the two loops written here, without their
@@ -205,10 +205,12 @@ def profile(bench: Bench) -> dict[str, float]:
     return found
 
 
-def report(bench: Bench, seconds: dict[str, list[float]], steps: dict[str, float]) -> str:
-    """The page of results."""
-    photos = len(bench.files)
-    rates = {name: [photos / s for s in times] for name, times in seconds.items()}
+def report(
+    bench: Bench, packed: dict[str, int], seconds: dict[str, list[float]], steps: dict[str, float]
+) -> str:
+    """The page of results; ``packed`` is how many photos each way had to do."""
+    photos, fewer = len(bench.files), min(packed.values())
+    rates = {name: [packed[name] / s for s in times] for name, times in seconds.items()}
     middle = {name: statistics.median(rate) for name, rate in rates.items()}
     rows = [
         f"| {name} | {middle[name]:,.0f} | {min(rate):,.0f} to {max(rate):,.0f} "
@@ -249,7 +251,8 @@ def report(bench: Bench, seconds: dict[str, list[float]], steps: dict[str, float
     return f"""# Packing photos
 
 {photos:,} photos of {bench.bytes / photos / 1000:.0f} kB, {bench.bytes / 1e6:,.0f} MB: landmarks13
-{photos // 512} times under other ids. Every way in turn, {repeats} times; median, least and most.
+{photos // 512} times under other ids; {fewer:,} of them to resize. Every way in turn, {repeats}
+times; median, least and most.
 Builds and tar are whole commands from start to exit; a build also lists, plans, writes an index and
 tables, and syncs every file to disk, which tar and ShardWriter do not.
 
@@ -278,23 +281,36 @@ Written by `python -m benchmarks.bench_build`.
 def main() -> None:
     """Measure in turn, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--copies", type=int, default=12)
+    parser.add_argument(
+        "--copies",
+        type=int,
+        nargs=2,
+        default=[16, 4],
+        help="of the 512 photos, to pack as they are and to resize",
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--work", type=Path, default=Path("runs/bench_build"))
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
     if not PHOTOS.is_dir():
         sys.exit(f"{PHOTOS}: not here; it holds the photos")
-    bench = Bench.prepare(options.work.resolve(), options.copies)
-    shutil.rmtree(bench.out, ignore_errors=True)
+    work = options.work.resolve()
+    names = ("originals", "resized")
+    originals, resized = (
+        Bench.prepare(work / name, copies)
+        for name, copies in zip(names, options.copies, strict=True)
+    )
     seconds: dict[str, list[float]] = {name: [] for name in methods()}
     for repeat in range(options.repeats):
         for name, method in methods().items():
+            bench = resized if str(SHORT) in name else originals
+            shutil.rmtree(bench.out, ignore_errors=True)
             seconds[name].append(method(bench))
             shutil.rmtree(bench.out, ignore_errors=True)
             os.sync()  # what is left to write must not be paid by the next
             print(f"{repeat} {name}: {len(bench.files) / seconds[name][-1]:,.0f}/s", flush=True)
-    options.result.write_text(report(bench, seconds, profile(bench)))
+    photos = {name: len((resized if str(SHORT) in name else originals).files) for name in seconds}
+    options.result.write_text(report(originals, photos, seconds, profile(originals)))
     print(f"written to {options.result}")
 
 
