@@ -89,7 +89,9 @@ def run_tasks(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
     done, stop = context.Value("q", 0), context.Event()
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (done, stop))
+    # The server may be older than what the environment says now, credentials for instance.
+    start = done, stop, dict(os.environ)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, start)
     try:
         yield from _drain(pool, function, tasks, 2 * workers, _Meter(done, advance))
     except BrokenProcessPool:
@@ -163,9 +165,10 @@ _shared: tuple[Any, Any] | None = None
 """In a worker: the counter of progress and the event that ends it."""
 
 
-def _start_worker(done: Any, stop: Any) -> None:
+def _start_worker(done: Any, stop: Any, environment: dict[str, str]) -> None:
     global _shared
     _shared = done, stop
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

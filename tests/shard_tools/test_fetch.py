@@ -248,7 +248,7 @@ def test_a_part_as_long_as_the_file_or_longer(
 
 def test_what_is_not_there(server: Server, tmp_path: Path) -> None:
     with pytest.raises(
-        StoreError, match=r"md5.images_002.txt: the server says 404 .* --shards"
+        StoreError, match=r"md5.images_00[23].txt: the server says 404 .* --shards"
     ) as e:
         fetch(options(server, tmp_path, (0, 2, 3)))
     assert "(and 1 more files)" in str(e.value)
@@ -273,7 +273,9 @@ def test_two_fetches_at_once(server: Server, tmp_path: Path) -> None:
     first.start()
     while not (tmp_path / f"{TARS[0]}.part").exists():
         time.sleep(0.005)
-    with pytest.raises(StoreError, match="another glr-shard fetch is at work on it"):
+    with pytest.raises(
+        StoreError, match=r"another glr-shard fetch is at work on it|run the same command again"
+    ):
         fetch(options(server, tmp_path))
     first.join()
     assert whole(server, tmp_path)
