@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import http.client
+import os
 import random
 import re
 import threading
@@ -58,24 +59,22 @@ class Downloader:
         self._received = 0  # bytes that have arrived so far
         self._announced = 0  # bytes of the file that the progress bar knows of
 
-    def download(self, url: str, path: Path) -> Path:
-        """Download into ``<path>.part``, going on with what is there.
+    def download(self, url: str, path: Path, file: IO[bytes]) -> None:
+        """Download into the part of a file, going on with what is there.
 
-        Returns:
-            The part, whole by its length.
+        Args:
+            url: of the file.
+            path: what the file is called once it is whole.
+            file: as :func:`claimed` gives it; whole by its length afterwards.
 
         Raises:
             GoneError: there is no such file.
-            StoreError: given up, or stopped, or another process is at it.
+            StoreError: given up, or stopped.
             OSError: of the disk.
         """
-        part = part_of(path)
-        with open(part, "ab") as file:
-            _lock(file, part)
-            self._announce(file.tell())
-            self._advance(file.tell(), 0)
-            self.patiently(url, lambda: self._some(url, path, file))
-        return part
+        self._announce(file.tell())
+        self._advance(file.tell(), 0)
+        self.patiently(url, lambda: self._some(url, path, file))
 
     def check_length(self, url: str, path: Path) -> None:
         """Check that a file that is there has the length that the server says, if it says one.
@@ -158,6 +157,27 @@ class Downloader:
             if size > total:
                 file.truncate(0)
             raise _TryAgainError(f"the connection ended after {size:,} of {total:,} bytes")
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[IO[bytes]]:
+    """The part of a file, to go on with; no other process gets it until the block ends.
+
+    Raises:
+        StoreError: another process has it.
+    """
+    part = part_of(path)
+    while True:
+        with open(part, "ab") as file:
+            _lock(file, part)
+            if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                try:
+                    yield file
+                finally:
+                    if part.exists() and not part.stat().st_size:
+                        part.unlink()
+                return
+        # Its last owner finished it, and gave it its name, after it was opened here.
 
 
 def get_text(url: str, downloader: Downloader) -> str:

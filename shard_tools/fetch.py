@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from shard_tools.download import Downloader, GoneError, get_text
+from shard_tools.download import Downloader, GoneError, claimed, get_text, part_of
 from shard_tools.format import StoreError
 from shard_tools.labels import CLEAN, TRAIN
 
@@ -159,15 +159,18 @@ def _fetch_one(file: RemoteFile, options: FetchOptions, downloader: Downloader) 
             downloader.check_length(file.url, path)
             return False
         wanted = _published_md5(file, downloader) if file.md5_url else None
-        for _ in range(_WRONG_MD5):
-            part = downloader.download(file.url, path)
-            found = md5_file(part) if wanted else None
-            if found == wanted:
-                part.replace(path)
+        with claimed(path) as part:
+            if path.exists():  # another fetch has just finished it
+                return False
+            for _ in range(_WRONG_MD5):
+                downloader.download(file.url, path, part)
+                found = md5_file(part_of(path)) if wanted else None
                 downloader.forget(path)
-                return True
-            downloader.forget(path)
-            part.unlink()
+                if found == wanted:
+                    part_of(path).replace(path)
+                    return True
+                part.truncate(0)
+                part.seek(0)
     except GoneError as error:
         raise StoreError(
             f"{error}; check --base-url ({options.base_url}) and --shards, or --no-check for a "

@@ -13,13 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 
+import shard_tools.download
 import shard_tools.fetch
 from shard_tools.cli import main
-from shard_tools.download import Downloader
+from shard_tools.download import Downloader, claimed
 from shard_tools.fetch import METADATA, FetchOptions, fetch, files_to_fetch, parse_shards
 from shard_tools.format import StoreError
 from shard_tools.records import read_source
@@ -271,13 +273,37 @@ def test_two_fetches_at_once(server: Server, tmp_path: Path) -> None:
     server.faults[TAR] = [stalls]
     first = threading.Thread(target=fetch, args=(options(server, tmp_path),))
     first.start()
-    while not (tmp_path / f"{TARS[0]}.part").exists():
+    others = [tmp_path / name for name in (*METADATA, TARS[1])]
+    while not all(path.exists() for path in (tmp_path / f"{TARS[0]}.part", *others)):
         time.sleep(0.005)
-    with pytest.raises(
-        StoreError, match=r"another glr-shard fetch is at work on it|run the same command again"
-    ):
+    with pytest.raises(StoreError) as error:
         fetch(options(server, tmp_path))
+    at_work = "another glr-shard fetch is at work on it"
+    assert str(error.value) == f"{tmp_path / TARS[0]}.part: {at_work}"
     first.join()
+    assert whole(server, tmp_path)
+
+
+@pytest.mark.parametrize("gave_up", [False, True])
+def test_another_fetch_let_go_meanwhile(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gave_up: bool
+) -> None:
+    """After this one opened the part, before it was locked: the part is now the file, or gone."""
+    lock = shard_tools.download._lock
+    finished: list[Path] = []
+
+    def late(file: IO[bytes], part: Path) -> None:
+        lock(file, part)
+        if part.name == f"{TARS[0]}.part" and not finished:
+            part.write_bytes(server.files[TAR])
+            finished.append(part.rename(tmp_path / TARS[0]))
+            if gave_up:
+                finished[0].unlink()
+
+    monkeypatch.setattr(shard_tools.download, "_lock", late)
+    counts = "5 fetched, 0 were there" if gave_up else "4 fetched, 1 were there"
+    assert counts in fetch(options(server, tmp_path))
+    assert finished
     assert whole(server, tmp_path)
 
 
@@ -312,9 +338,9 @@ def test_pauses_grow(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("random.uniform", lambda low, high: 1.0)
     server.faults[TAR] = [*[fails(500)] * 9, drops(1), fails(500)]
     clock = Clock()
-    Downloader(9, 1.0, clock, lambda received, total: None).download(
-        url(server) + TAR, tmp_path / "x"
-    )
+    with claimed(tmp_path / "x") as file:
+        downloader = Downloader(9, 1.0, clock, lambda received, total: None)
+        downloader.download(url(server) + TAR, tmp_path / "x", file)
     assert clock.waits == [1, 2, 4, 8, 16, 32, 60, 60, 60, 1, 1]
     assert (tmp_path / "x.part").read_bytes() == server.files[TAR]
 
