@@ -121,6 +121,7 @@ def build_store(
             check_out(options.out)
     except OSError as error:
         raise StoreError(f"--out {options.out}: {error}") from None
+    executor.prepare()
     records = subset(read_source(options.source, options.layout, options.labels), options)
     records = _without_leaks(records, options, executor, progress)
     splits = assign_splits(
@@ -202,6 +203,7 @@ def subset(records: Records, options: BuildOptions) -> Records:
         records,
         photos=records.photos.take(rows),
         labels=labels[records.labels[rows.to_numpy()]],
+        whole=None if records.whole is None else records.whole.take(rows),
         classes=records.classes.take(pa.array(kept)),
     )
 

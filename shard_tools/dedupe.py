@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from shard_tools.arrow import mask
+from shard_tools.arrow import mask, one_array, pc
 from shard_tools.duplicates import find_duplicates
 from shard_tools.executor import Executor
 from shard_tools.photo_table import Records, rejects
@@ -35,6 +35,7 @@ def deduplicated(
         return records
     fingerprints = scan(records, options.source, work, options.photo.max_pixels, executor, progress)
     ids = records.classes["landmark_id"]
+    whole = pc.if_else(fingerprints["whole"], fingerprints["xxh128"], None)
     drop = options.duplicates == "drop"
     found = find_duplicates(fingerprints, records.photos, records.labels, ids, drop)
     kept = np.flatnonzero(~found.dropped)
@@ -53,6 +54,7 @@ def deduplicated(
         labels=records.labels[kept],
         rejected=pa.concat_tables([records.rejected, dropped]),
         groups=found.groups[kept],
+        whole=one_array(whole).take(pa.array(kept)),
         duplicates=found.table,
         notes={**records.notes, "duplicates": found.notes()},
     )

@@ -28,11 +28,12 @@ SCHEMA = pa.schema(
 #: Of each photo; null hashes where it could not be read, decoded, or shows nothing to compare.
 FINGERPRINTS_SCHEMA = pa.schema(
     [
-        ("sha256", pa.binary(32)),
+        ("xxh128", pa.binary(16)),
         ("coarse", pa.uint64()),
         ("fine", pa.binary(32)),
         ("pixels", pa.int64()),
         ("size", pa.int64()),
+        ("whole", pa.bool_()),
     ]
 )
 COARSE_BITS = 6
@@ -116,7 +117,7 @@ def group_photos(fingerprints: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         Shape (photos,), int64; shape (photos,), bool.
     """
     count = len(fingerprints)
-    by_bytes = _first_equal(fingerprints["sha256"])
+    by_bytes = _first_equal(fingerprints["xxh128"])
     exact = np.bincount(by_bytes, minlength=count)[by_bytes] > 1
     # Equal files have equal hashes: the first of each stands for all of them.
     hashed = pc.is_valid(fingerprints["fine"]).to_numpy()

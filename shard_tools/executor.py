@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from typing import Any, TypeVar
 
 from shard_tools.format import StoreError
@@ -19,6 +20,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 Advance = Callable[[int], object]
 _POLL_S = 0.2
+_TASKS = ("shard_tools.scan", "shard_tools.writer", "shard_tools.verify_shard")
+"""Modules of the functions that workers run."""
 
 
 class CancelledError(Exception):
@@ -47,6 +50,11 @@ class Executor:
             raise StoreError(f"--executor {self.kind!r} is unknown; give {names}")
         if self.address is not None and self.kind != "ray":
             raise StoreError("--ray-address is given without --executor ray; give both, or neither")
+
+    def prepare(self) -> None:
+        """Begin with what takes half a second to start, while this process does something else."""
+        if self.kind == "local" and self.workers > 1:
+            start_server()
 
     def run(
         self,
@@ -85,9 +93,8 @@ def run_tasks(
         for make in tasks:
             yield function(make(), advance)
         return
-    # Processes are forked off a server that has imported what the function needs, once.
+    start_server()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([function.__module__])
     done, stop = context.Value("q", 0), context.Event()
     # The server may be older than what the environment says now, credentials for instance.
     start = done, stop, dict(os.environ)
@@ -102,6 +109,17 @@ def run_tasks(
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+def start_server() -> None:
+    """Start the server that workers are forked off, unless it runs. It imports what they need once.
+
+    The program itself is among that: every worker would import it again.
+    """
+    forkserver.set_forkserver_preload(["__main__", *_TASKS])
+    resource_tracker.ensure_running()  # before, since it ends with letting interrupts through
+    with _interrupts_held():  # the server inherits that
+        forkserver.ensure_running()
 
 
 def _drain(

@@ -7,13 +7,13 @@ decide. What the thresholds are chosen from stands in docs/format.md.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from shard_tools.format import photo_digest
 from shard_tools.images import MAX_PIXELS, PhotoError, grey
 
 _SIDE = 32
@@ -40,8 +40,8 @@ _BASIS = np.array(
 class Fingerprint:
     """What is compared of a photo."""
 
-    sha256: bytes
-    """Of the bytes of the file."""
+    xxh128: bytes
+    """``format.photo_digest`` of the bytes of the file."""
     coarse: int = 0
     """64 bits of perceptual hash."""
     fine: bytes | None = None
@@ -50,19 +50,21 @@ class Fingerprint:
     """Width times height; 0 where it cannot be decoded."""
     size: int = 0
     """Bytes of the file."""
+    whole: bool = False
+    """A strict decoder reads the JPEG to its end, as it is."""
 
 
 def fingerprint(data: bytes, max_pixels: int = MAX_PIXELS) -> Fingerprint:
     """The fingerprint of a photo file. Damaged ones are compared by their bytes alone."""
-    digest = hashlib.sha256(data).digest()
+    digest = photo_digest(data)
     try:
-        picture, pixels = grey(data, _DECODED, max_pixels)
+        picture, pixels, whole = grey(data, _DECODED, max_pixels)
     except PhotoError:
         return Fingerprint(digest, size=len(data))
     hashes = perceptual_hash(picture)
     if hashes is None:
-        return Fingerprint(digest, pixels=pixels, size=len(data))
-    return Fingerprint(digest, *hashes, pixels, len(data))
+        return Fingerprint(digest, pixels=pixels, size=len(data), whole=whole)
+    return Fingerprint(digest, *hashes, pixels, len(data), whole)
 
 
 def perceptual_hash(picture: Image.Image) -> tuple[int, bytes] | None:

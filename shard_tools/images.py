@@ -77,8 +77,14 @@ class Photo:
     height: int
 
 
-def prepare(data: bytes, options: PhotoOptions) -> Photo:
+def prepare(data: bytes, options: PhotoOptions, whole: bool = False) -> Photo:
     """The photo as it is packed: the same bytes, or resized and encoded anew.
+
+    Args:
+        data: the file.
+        options: what is done to it.
+        whole: these bytes are known to be a JPEG that a strict decoder reads to its end, so they
+            need not be decoded to find that out.
 
     Raises:
         PhotoError: it cannot be decoded whole, or is too large.
@@ -87,7 +93,7 @@ def prepare(data: bytes, options: PhotoOptions) -> Photo:
         raise PhotoError("empty file")
     header = read_header(data)
     if header is not None and header.precision == 8 and header.components in (1, 3):
-        photo = _from_jpeg(data, header, options)
+        photo = _from_jpeg(data, header, options, whole)
         if photo is not None:
             return photo
     pixels = _decode_other(data, options)
@@ -95,13 +101,17 @@ def prepare(data: bytes, options: PhotoOptions) -> Photo:
     return _encode(_resize(pixels, size), options.quality, "444")
 
 
-def grey(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, int]:
-    """A small grey version of a photo, upright, and how many pixels the photo has.
+def grey(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, int, bool]:
+    """A small grey version of a photo, upright.
 
     Args:
         data: any photo that :func:`prepare` takes.
         side: the shorter side has at least this many pixels, if the photo has.
         max_pixels: larger photos are refused.
+
+    Returns:
+        The picture, how many pixels the photo has, and whether it is a JPEG that a strict decoder
+        reads to its end as it is: what ``prepare`` would find out by decoding it again.
 
     Raises:
         PhotoError: it cannot be decoded whole, or is too large.
@@ -110,10 +120,12 @@ def grey(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Image.Im
     header = read_header(data)
     if header is not None and header.precision == 8 and header.components in (1, 3):
         _check_size(header.width, header.height, options)
+        whole = True
         try:
             try:
                 pixels = _small_grey(data, side)
             except ValueError:
+                whole = False
                 pixels = _small_grey(_checked(data), side)
         except ValueError as error:
             if not _HARMLESS.search(str(error)):
@@ -121,9 +133,9 @@ def grey(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Image.Im
         else:
             image = _whole(pixels, header.width, header.height)
             pixels = upright(np.asarray(image)[:, :, None], header.orientation)[:, :, 0]
-            return Image.fromarray(pixels), header.width * header.height
+            return Image.fromarray(pixels), header.width * header.height, whole
     pixels = _decode_other(data, options)
-    return Image.fromarray(pixels).convert("L"), pixels.shape[0] * pixels.shape[1]
+    return Image.fromarray(pixels).convert("L"), pixels.shape[0] * pixels.shape[1], False
 
 
 def _small_grey(data: bytes, side: int) -> np.ndarray:
@@ -159,7 +171,7 @@ def target_size(width: int, height: int, short: int | None) -> tuple[int, int]:
     return max(round(width * scale), short), max(round(height * scale), short)
 
 
-def _from_jpeg(data: bytes, header: JpegHeader, options: PhotoOptions) -> Photo | None:
+def _from_jpeg(data: bytes, header: JpegHeader, options: PhotoOptions, whole: bool) -> Photo | None:
     """A grey or three-component JPEG; None where only the lenient decoder can read it."""
     _check_size(header.width, header.height, options)
     try:
@@ -171,7 +183,7 @@ def _from_jpeg(data: bytes, header: JpegHeader, options: PhotoOptions) -> Photo 
     keeps = header.process == BASELINE and space == "YCbCr" and header.orientation == 1
     try:
         if keeps and size == (width, height):
-            trusted = options.check == "header" and data[-2:] == EOI
+            trusted = whole or (options.check == "header" and data[-2:] == EOI)
             return Photo(data if trusted else _checked(data), width, height)
         pixels = _strict(data, size)
     except ValueError as error:

@@ -91,7 +91,7 @@ def store_photos(source: Path, labels: Path | None) -> Records:
     store = Store.open(source)
     shards = store.manifest.shards
     _check_shards(source, shards)
-    samples = store.samples(["key", "landmark_id", "label", "shard", "offset", "size"])
+    samples = store.samples(["key", "landmark_id", "label", "shard", "offset", "size", "xxh128"])
     names = samples["shard"].cast(pa.string())
     places = pc.index_in(names, value_set=pa.array([shard.name for shard in shards]))
     files = pc.binary_join_element_wise(samples["key"], "jpg", ".")
@@ -109,8 +109,15 @@ def store_photos(source: Path, labels: Path | None) -> Records:
     classes = known.take(used).select(["landmark_id", "name"])
     numbers = pc.index_in(samples["label"], value_set=one_array(pa.chunked_array([used])))
     reader = SpanReader([str(source / shard.name) for shard in shards])
-    empty = REJECTED_SCHEMA.empty_table()
-    return Records("store", reader, photos, numbers.to_numpy().astype(np.int32), classes, empty)
+    return Records(
+        "store",
+        reader,
+        photos,
+        numbers.to_numpy().astype(np.int32),
+        classes,
+        REJECTED_SCHEMA.empty_table(),
+        whole=one_array(samples["xxh128"]) if store.manifest.options["check"] == "full" else None,
+    )
 
 
 def _check_shards(source: Path, shards: Sequence[ShardInfo]) -> None:

@@ -71,4 +71,5 @@ def _task(options: BuildOptions, records: Records, plan: Plan, shard: ShardPlan)
         labels=records.labels[rows],
         digits=label_digits(len(records.classes)),
         photo=options.photo,
+        whole=None if records.whole is None else records.whole.take(pa.array(rows)),
     )

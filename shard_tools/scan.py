@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +26,9 @@ from shard_tools.format import atomic_open
 from shard_tools.images import PhotoError
 from shard_tools.photo_table import Records
 from shard_tools.remote import is_remote
-from shard_tools.sources import FILE_ERRORS, PhotoReader
+from shard_tools.sources import FILE_ERRORS, PhotoReader, reads
 
-_VERSION = 1
+_VERSION = 2
 """Of what a fingerprint is: parts of another version are made anew."""
 _PART = 2048
 """Photos scanned by one task."""
@@ -96,9 +97,10 @@ def scan(
 def scan_part(task: ScanTask, advance: Advance) -> tuple[Path, pa.Table]:
     """Fingerprints of some photos, in a worker."""
     rows: list[Fingerprint | None] = []
-    for path in task.paths.to_pylist():
-        rows.append(_one(task, path))
-        advance(1)
+    with closing(reads(task.reader, task.paths.to_pylist())) as photos:
+        for read in photos:
+            rows.append(_one(read, task.max_pixels))
+            advance(1)
     columns = [
         pa.array([row and getattr(row, field.name) for row in rows], field.type)
         for field in FINGERPRINTS_SCHEMA
@@ -106,16 +108,16 @@ def scan_part(task: ScanTask, advance: Advance) -> tuple[Path, pa.Table]:
     return task.file, pa.table(columns, schema=FINGERPRINTS_SCHEMA)
 
 
-def _one(task: ScanTask, path: str) -> Fingerprint | None:
+def _one(read: Callable[[], bytes], max_pixels: int) -> Fingerprint | None:
     try:
-        data = task.reader.read(path)
+        data = read()
     except PhotoError:
         return None
     except OSError as error:
         if error.errno in FILE_ERRORS:
             return None
         raise
-    return fingerprint(data, task.max_pixels)
+    return fingerprint(data, max_pixels)
 
 
 def _task(records: Records, start: int, file: Path, max_pixels: int) -> ScanTask:

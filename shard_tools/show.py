@@ -39,7 +39,7 @@ def show(path: Path, what: str, out: Path | None = None) -> str:
 
 
 def _photo(store: Store, key: str, out: Path | None) -> str:
-    samples = store.samples([*_COLUMNS, "sha256"])
+    samples = store.samples([*_COLUMNS, "xxh128"])
     found = samples.filter(pc.equal(samples["key"], key)).to_pylist()
     if not found:
         raise StoreError(f"{store.path}: no photo or shard {key!r}; keys are in samples.parquet")
@@ -53,7 +53,7 @@ def _photo(store: Store, key: str, out: Path | None) -> str:
         f"place        {row['shard']}, bytes {row['offset']:,} to "
         f"{row['offset'] + row['size']:,} ({row['size']:,})",
         f"pixels       {row['width']} x {row['height']}",
-        f"sha256       {row['sha256'].hex()}",
+        f"xxh128       {row['xxh128'].hex()}",
     ]
     if out is not None:
         lines.append(f"written to   {_write(store, row, out)}")

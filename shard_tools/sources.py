@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from io import FileIO
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -22,13 +25,12 @@ FILE_ERRORS = frozenset(
     {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 )
 _CHUNK = 65_536
+_AHEAD = 32
+"""Files opened ahead, so that the disk can fetch them in its own order."""
 
 
 class PhotoReader(Protocol):
-    """Reads encoded photos in a worker process; pickled along with each shard's task.
-
-    One that may be used by several threads at a time has an attribute ``concurrent`` that is true.
-    """
+    """Reads encoded photos in a worker process; pickled along with each shard's task."""
 
     def of(self, photos: pa.Table) -> PhotoReader:
         """A reader that can read the photos of a table and carries no more than that takes."""
@@ -49,7 +51,6 @@ class FolderReader:
     """Photos as files under a folder."""
 
     root: str
-    concurrent: ClassVar[bool] = True
 
     def of(self, photos: pa.Table) -> FolderReader:
         """The same: a path is all it takes."""
@@ -57,8 +58,59 @@ class FolderReader:
 
     def read(self, path: str) -> bytes:
         """The bytes of the file at ``path``, absolute or relative to the root."""
-        with open(os.path.join(self.root, path), "rb") as file:  # noqa: PTH118 (a hot path)
-            return file.read()
+        return _content(self._file(path))
+
+    def ahead(self, paths: Sequence[str]) -> Generator[Callable[[], bytes], None, None]:
+        """As :func:`reads`: the kernel fetches the files to come while one is worked on.
+
+        Threads that read would do the same, but hand every photo over at 20 to 30 us, a quarter of
+        what packing it costs.
+        """
+        coming = deque(self._opened(path) for path in paths[:_AHEAD])
+        try:
+            for place in range(len(paths)):
+                yield partial(_content, coming.popleft())
+                if place + _AHEAD < len(paths):
+                    coming.append(self._opened(paths[place + _AHEAD]))
+        finally:
+            for file in coming:
+                if isinstance(file, FileIO):
+                    file.close()
+
+    def _opened(self, path: str) -> FileIO | OSError:
+        """A file that the kernel has been asked to fetch, or why it cannot be read."""
+        try:
+            file = self._file(path)
+        except OSError as error:
+            return error
+        if advise is not None:
+            advise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        return file
+
+    def _file(self, path: str) -> FileIO:
+        return open(os.path.join(self.root, path), "rb", buffering=0)  # noqa: PTH118 (hot)
+
+
+advise: Any = getattr(os, "posix_fadvise", None)
+"""``posix_fadvise``, None where there is none; only ever a hint."""
+
+
+def _content(file: FileIO | OSError) -> bytes:
+    if isinstance(file, OSError):
+        raise file
+    with file:
+        return file.readall()
+
+
+def reads(reader: PhotoReader, paths: Sequence[str]) -> Generator[Callable[[], bytes], None, None]:
+    """For each path, a function that gives its photo, fetched ahead where the reader knows how.
+
+    Read one after the other, every small file would cost a wait for the disk.
+    """
+    ahead = getattr(reader, "ahead", None)
+    if ahead is None:
+        return (partial(reader.read, path) for path in paths)
+    return ahead(paths)
 
 
 def list_files(root: Path) -> tuple[pa.ChunkedArray, list[str]]:

@@ -21,13 +21,14 @@ from shard_tools.format import (
     ShardInfo,
     class_member,
     dali_index,
+    photo_digest,
 )
 from shard_tools.images import PhotoError, PhotoOptions, prepare
 from shard_tools.jpeg import read_header
 from shard_tools.remote import is_remote
 
 #: Columns of the samples table that a shard is checked against.
-COLUMNS = ["key", "label", "offset", "size", "width", "height", "sha256"]
+COLUMNS = ["key", "label", "offset", "size", "width", "height", "xxh128"]
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _check_rows(
         for column, here, there in _differences(task, tar, entry, row):
             wrong.setdefault(column, []).append(f"{entry.key} has {here}, the table says {there}")
     for column, items in wrong.items():
-        check = "photo" if column == "sha256" else "samples"
+        check = "photo" if column == "xxh128" else "samples"
         found.add_all(check, f"{column} differs from samples.parquet", items)
 
 
@@ -181,9 +182,9 @@ def _differences(
     digits = bytes(tar[entry.class_offset : entry.class_offset + entry.class_size])
     if digits != class_member(row["label"], task.digits):
         yield "label (.cls)", digits, class_member(row["label"], task.digits)
-    digest = hashlib.sha256(photo).digest()
-    if digest != row["sha256"]:
-        yield "sha256", f"{digest.hex()[:12]}...", f"{row['sha256'].hex()[:12]}..."
+    digest = photo_digest(photo)
+    if digest != row["xxh128"]:
+        yield "xxh128", f"{digest.hex()[:12]}...", f"{row['xxh128'].hex()[:12]}..."
     header = read_header(bytes(photo))
     size = (header.width, header.height) if header else None
     if size != (row["width"], row["height"]):

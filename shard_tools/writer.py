@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from itertools import repeat
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +21,11 @@ from shard_tools.format import (
     atomic_open,
     class_member,
     dali_index,
+    photo_digest,
     tar_member,
 )
-from shard_tools.images import PhotoError, PhotoOptions, prepare
-from shard_tools.sources import FILE_ERRORS, PhotoReader
+from shard_tools.images import Photo, PhotoError, PhotoOptions, prepare
+from shard_tools.sources import FILE_ERRORS, PhotoReader, advise, reads
 
 #: The rows that a shard adds to the samples table; split, shard and landmark_id follow from it.
 ROWS_SCHEMA = pa.schema(
@@ -35,11 +36,11 @@ ROWS_SCHEMA = pa.schema(
         ("size", pa.int32()),
         ("width", pa.int32()),
         ("height", pa.int32()),
-        ("sha256", pa.binary(32)),
+        ("xxh128", pa.binary(16)),
     ]
 )
-_READERS, _AHEAD = 4, 32
-"""Threads that read files ahead, and how many photos ahead."""
+_WRITE_OUT = 8 << 20
+"""Bytes after which the disk is told to begin."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class PackTask:
     digits: int
     """Width of the ``.cls`` members."""
     photo: PhotoOptions
+    whole: pa.Array | None = None
+    """``photo_digest`` of each photo that a strict decoder was seen to read to its end; null for
+    the others, None where nobody has looked. What still has that digest is not decoded again."""
 
 
 @dataclass(frozen=True)
@@ -104,19 +108,22 @@ def pack_shard(task: PackTask, advance: Callable[[int], object] | None = None) -
     written = 0
     path = task.folder / task.name
     paths = task.paths.to_pylist()
+    whole = task.whole.to_pylist() if task.whole is not None else repeat(None, len(paths))
     with atomic_open(path) as file, closing(reads(task.reader, paths)) as read:
-        photos = zip(task.keys.to_pylist(), paths, task.labels.tolist(), strict=True)
-        for key, source, label in photos:
+        written_out = _WriteOut(file)
+        photos = zip(task.keys.to_pylist(), paths, task.labels.tolist(), whole, read, strict=True)
+        for key, source, label, known, data in photos:
             try:
-                photo = prepare(_encoded(next(read)), task.photo)
+                photo, photo_hash = _prepared(_encoded(data), known, task.photo)
             except PhotoError as bad:
                 rejected.append(Reject(key, source, label, bad.reason, bad.detail))
             else:
                 block, start, size = _members(key, photo.data, class_member(label, task.digits))
                 file.write(block)
+                written_out.reach(written + len(block))
                 digest.update(block)
                 entries.append(IndexEntry.of_sample(key, written + start, size, task.digits))
-                shapes.append((photo.width, photo.height, hashlib.sha256(photo.data).digest()))
+                shapes.append((photo.width, photo.height, photo_hash))
                 labels.append(label)
                 written += len(block)
             if advance:
@@ -137,23 +144,31 @@ def pack_shard(task: PackTask, advance: Callable[[int], object] | None = None) -
     return PackResult(info, _rows(entries, labels, shapes), tuple(rejected))
 
 
-def reads(reader: PhotoReader, paths: Sequence[str]) -> Generator[Callable[[], bytes], None, None]:
-    """For each path, a function that gives its photo, read ahead where the reader allows it.
+class _WriteOut:
+    """Has the disk begin with a file while the rest of it is still being packed.
 
-    Read one after the other, every small file would cost a wait for the disk.
+    Else all of it waits for the fsync at the end, and the worker with it.
     """
-    if not getattr(reader, "concurrent", False):
-        yield from (partial(reader.read, path) for path in paths)
-        return
-    pool = ThreadPoolExecutor(_READERS)
-    try:
-        coming = deque(pool.submit(reader.read, path) for path in paths[:_AHEAD])
-        for place in range(len(paths)):
-            yield coming.popleft().result
-            if place + _AHEAD < len(paths):
-                coming.append(pool.submit(reader.read, paths[place + _AHEAD]))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._begun = file.fileno(), 0
+
+    def reach(self, size: int) -> None:
+        """So many bytes are in the file."""
+        if advise is not None and size - self._begun >= _WRITE_OUT:
+            # Linux begins to write the dirty pages of the range, and drops only what is clean.
+            advise(self._file, self._begun, size - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = size
+
+
+def _prepared(data: bytes, whole: bytes | None, options: PhotoOptions) -> tuple[Photo, bytes]:
+    """The photo as it is packed, and its digest."""
+    if whole is None:
+        photo = prepare(data, options)
+        return photo, photo_digest(photo.data)
+    digest = photo_digest(data)
+    photo = prepare(data, options, whole == digest)
+    return photo, digest if photo.data is data else photo_digest(photo.data)
 
 
 def _encoded(read: Callable[[], bytes]) -> bytes:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import simplejpeg
 from PIL import Image
 
 import shard_tools.scan
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.duplicates import FINGERPRINTS_SCHEMA, Duplicates, find_duplicates
 from shard_tools.format import Store
+from shard_tools.images import PhotoOptions
+from shard_tools.store_files import read_photo
 from tests.shard_tools.photos import add_photo, built, encoded, kaggle, scene, write_labels
 from tests.shard_tools.test_build import rejected, same
 
@@ -27,7 +31,7 @@ def duplicates(photos: dict[str, Photo], drop: bool = False) -> Duplicates:
     hashes = {number: rng.bytes(32) for number in range(10)}
     rows = [
         {
-            "sha256": file.encode().ljust(32),
+            "xxh128": file.encode().ljust(16),
             "coarse": 0 if number is None else int.from_bytes(hashes[number][:8], "big"),
             "fine": None if number is None else hashes[number],
             "pixels": pixels,
@@ -223,3 +227,41 @@ def test_real_photos(shared: Path, tmp_path: Path) -> None:
     notes = store.manifest.notes["duplicates"]
     assert (notes["groups"], notes["photos"]) == (18, 37)
     assert notes["groups_with_label_conflict"] == 0
+
+
+def test_each_photo_is_decoded_once(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To compare it; that it is whole is then known. A store's photos have been checked already."""
+    decode, seen = simplejpeg.decode_jpeg, list[bytes]()
+
+    def noted(data: bytes, *args: Any, **options: Any) -> np.ndarray:
+        seen.append(data)
+        return decode(data, *args, **options)
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", noted)
+    store = built(source, tmp_path / "store")
+    photos = [read_photo(Store.open(store), **where(row)) for row in rows(store)]
+    assert sorted(seen) == sorted(photos)
+    seen.clear()
+    built(source, tmp_path / "dropped", duplicates="drop")
+    assert sorted(seen) == sorted(photos)
+    seen.clear()
+    again = built(store, tmp_path / "again", duplicates="keep", top_classes=1, seed=3)
+    assert not seen
+    trusting = BuildOptions(
+        source, tmp_path / "t", duplicates="keep", photo=PhotoOptions(check="header")
+    )
+    build_store(trusting, 1, progress=False)
+    assert not seen
+    built(tmp_path / "t", tmp_path / "checked", duplicates="keep")
+    assert sorted(seen) == sorted(photos)
+    assert 0 < len(rows(again)) < len(photos)
+
+
+def rows(store: Path) -> list[dict[str, Any]]:
+    return Store.open(store).samples().to_pylist()
+
+
+def where(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("shard", "offset", "size")}

@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from shard_tools.images import PhotoError, PhotoOptions, prepare, target_size, upright
+from shard_tools.images import PhotoError, PhotoOptions, grey, prepare, target_size, upright
 from shard_tools.jpeg import EOI, read_header
-from tests.shard_tools.photos import encoded, jpeg, picture, pixels
+from tests.shard_tools.photos import encoded, jpeg, picture, pixels, scene
 from tests.shard_tools.test_jpeg import exif
 
 KEEP = PhotoOptions()
+PHOTO = encoded(scene(320, 240), quality=80)
 
 
 def check(data: bytes) -> np.ndarray:
@@ -200,6 +203,8 @@ def test_filler_before_the_end_is_taken_out(short: int | None) -> None:
     options = PhotoOptions(resize_short=short)
     shown = check(prepare(padded, options).data)
     assert (shown == check(prepare(jpeg(), options).data)).all()
+    assert grey(jpeg(), 8)[2]
+    assert not grey(padded, 8)[2]  # decodable, but not as it is
 
 
 def test_odd_headers_are_encoded_anew() -> None:
@@ -251,6 +256,29 @@ def test_real_photos_keep_their_bytes(shared: Path) -> None:
         pytest.skip("no photos in ../shared/data/landmarks13")
     for file in files:
         assert prepare(file.read_bytes(), KEEP).data == file.read_bytes()
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_small_grey_decode_finds_what_the_check_finds(data: st.DataObject) -> None:
+    """A build decodes each photo once: to look for duplicates and to check it."""
+    photo = bytearray(PHOTO)
+    for _ in range(data.draw(st.integers(0, 3))):
+        photo[data.draw(st.integers(0, len(photo) - 1))] = data.draw(st.integers(0, 255))
+    photo = bytes(photo[: data.draw(st.sampled_from([len(photo), len(photo) - 2, 400, 1500]))])
+    try:
+        whole = grey(photo, 64)[2]
+    except PhotoError:
+        whole = False
+    try:
+        packed = prepare(photo, KEEP).data
+    except PhotoError:
+        packed = b""
+    if whole:  # else it may be a kind of JPEG that is encoded anew
+        assert packed
+        assert packed == prepare(photo, KEEP, whole=True).data
+    if packed == photo:
+        assert whole
 
 
 def test_a_check_of_headers_trusts_what_has_an_end() -> None:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from shard_tools.sources import FolderReader, file_names, is_photo, list_files, stems
+from shard_tools.sources import (
+    _AHEAD,
+    FolderReader,
+    file_names,
+    is_photo,
+    list_files,
+    reads,
+    stems,
+)
 
 
 def touch(root: Path, *paths: str) -> None:
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(path.encode())
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_all_files_in_order(tmp_path: Path) -> None:
@@ -24,6 +37,30 @@ def test_all_files_in_order(tmp_path: Path) -> None:
     assert paths.to_pylist() == ["c.jpg", "a/x/y.png", "b/10.jpg", "b/2.jpg"]
     assert unreadable == []
     assert FolderReader(str(tmp_path)).read("a/x/y.png") == b"a/x/y.png"
+
+
+def test_files_are_opened_ahead(tmp_path: Path) -> None:
+    names = [f"{number:03d}.jpg" for number in range(3 * _AHEAD)]
+    touch(tmp_path, *names)
+    (tmp_path / names[40]).unlink()
+    (tmp_path / names[41]).unlink()
+    (tmp_path / names[41]).mkdir()
+    before = open_files()
+    photos = reads(FolderReader(str(tmp_path)), names)
+    found: list[object] = []
+    for read in photos:
+        try:
+            found.append(read().decode())
+        except OSError as error:
+            found.append(error.errno)
+        assert open_files() <= before + _AHEAD + 1
+    assert found == [*names[:40], errno.ENOENT, errno.EISDIR, *names[42:]]
+    stopped = reads(FolderReader(str(tmp_path)), names)
+    assert next(stopped)() == names[0].encode()
+    assert open_files() == before + _AHEAD - 1
+    stopped.close()
+    assert open_files() == before
+    assert list(reads(FolderReader(str(tmp_path)), [])) == []
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_show_a_photo(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     out = tmp_path / "photo.jpg"
     assert main(["show", str(store), row["key"], "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    for part in (row["key"], row["shard"], row["sha256"].hex(), "pixels       48 x 32", str(out)):
+    for part in (row["key"], row["shard"], row["xxh128"].hex(), "pixels       48 x 32", str(out)):
         assert part in printed
     tar = (store / row["shard"]).read_bytes()
     assert out.read_bytes() == tar[row["offset"] : row["offset"] + row["size"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import hashlib
 import os
 import pickle
@@ -11,16 +12,18 @@ import sys
 import tarfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import simplejpeg
+import xxhash
 
 from shard_tools.format import tar_member
 from shard_tools.images import PhotoOptions
 from shard_tools.writer import PackTask, pack_shard
-from tests.shard_tools.photos import jpeg
+from tests.shard_tools.photos import encoded, jpeg, picture
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def test_rows_and_digests(tmp_path: Path) -> None:
     for row, (key, data) in zip(result.rows.to_pylist(), PHOTOS.items(), strict=True):
         assert row["key"] == key
         assert tar[row["offset"] : row["offset"] + row["size"]] == data
-        assert row["sha256"] == hashlib.sha256(data).digest()
+        assert row["xxh128"] == xxhash.xxh3_128(data).digest()
         assert (row["width"], row["height"]) == (40 + row["label"], 30)
 
 
@@ -120,6 +123,49 @@ def test_bad_photos_are_left_out_and_listed(tmp_path: Path) -> None:
     assert result.rows["key"].to_pylist() == [k for k in photos if k not in ("k3", "cut")]
     assert result.rows["label"].to_pylist()[-1] == 13
     assert (tmp_path / "train-000000.idx").read_text().startswith("v1.2 12\n")
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is decoded, as a check or otherwise."""
+    seen: list[bytes] = []
+    decode = simplejpeg.decode_jpeg
+
+    def noted(data: bytes, *args: Any, **options: Any) -> np.ndarray:
+        seen.append(data)
+        return decode(data, *args, **options)
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", noted)
+    return seen
+
+
+def test_what_was_seen_whole_is_not_decoded_again(tmp_path: Path, decoded: list[bytes]) -> None:
+    """But what has changed since is, and what must be encoded anew."""
+    photos = PHOTOS | {"cut": jpeg()[:-50], "grey": encoded(picture().convert("L"))}
+    whole: list[bytes | None] = [xxhash.xxh3_128_digest(data) for data in photos.values()]
+    whole[2], whole[12] = None, xxhash.xxh3_128_digest(jpeg())
+    known = replace(task(tmp_path / "known", photos), whole=pa.array(whole, pa.binary(16)))
+    new = task(tmp_path / "new", photos)
+    for made in (known, new):
+        made.folder.mkdir()
+    result = pack_shard(known)
+    assert decoded == [photos["k2"], photos["cut"], photos["grey"]]
+    assert pack_shard(new) == result
+    assert [reject.key for reject in result.rejected] == ["cut"]
+    for name in ("train-000000.tar", "train-000000.idx"):
+        assert filecmp.cmp(new.folder / name, known.folder / name, shallow=False)
+
+
+def test_the_disk_begins_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans: list[tuple[int, int]] = []
+    monkeypatch.setattr("shard_tools.writer._WRITE_OUT", 4096)
+    monkeypatch.setattr(
+        "shard_tools.writer.advise", lambda f, at, size, how: spans.append((at, size))
+    )
+    result = pack_shard(task(tmp_path, PHOTOS))
+    assert len(spans) > 2
+    assert [at for at, _ in spans] == [0, *np.cumsum([size for _, size in spans])[:-1]]
+    assert result.info.bytes - 4096 - 1024 < sum(size for _, size in spans) <= result.info.bytes
 
 
 def test_a_lost_disk_is_not_a_bad_photo(tmp_path: Path) -> None:
