@@ -140,7 +140,7 @@ def made_up(records: Any, plan: Any, shard: Any) -> Any:
         random.integers(400, 1600, len(rows)),
         random.integers(400, 1600, len(rows)),
         pa.FixedSizeBinaryArray.from_buffers(
-            pa.binary(32), len(rows), [None, pa.py_buffer(random.bytes(32 * len(rows)))]
+            pa.binary(16), len(rows), [None, pa.py_buffer(random.bytes(16 * len(rows)))]
         ),
     ]
     table = pa.table(columns, names=ROWS_SCHEMA.names).cast(ROWS_SCHEMA)

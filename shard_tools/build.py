@@ -78,6 +78,11 @@ class BuildOptions:
                 raise StoreError(f"--{name} is {value}; it must be {span}")
         if self.photo.check not in CHECKS:
             raise StoreError(f"--check {self.photo.check!r} is unknown; give {' or '.join(CHECKS)}")
+        if self.photo.check == "header" and self.duplicates != "keep":
+            raise StoreError(
+                f"--check header would save nothing: --duplicates {self.duplicates} decodes every "
+                "photo; give --duplicates keep as well, or leave out --check"
+            )
         if self.layout not in (None, *LAYOUTS):
             raise StoreError(f"--layout {self.layout!r} is unknown; give {' or '.join(LAYOUTS)}")
         if self.duplicates not in POLICIES:
@@ -121,7 +126,8 @@ def build_store(
             check_out(options.out)
     except OSError as error:
         raise StoreError(f"--out {options.out}: {error}") from None
-    executor.prepare()
+    if options.source.exists():
+        executor.prepare()
     records = subset(read_source(options.source, options.layout, options.labels), options)
     records = _without_leaks(records, options, executor, progress)
     splits = assign_splits(
@@ -199,11 +205,12 @@ def subset(records: Records, options: BuildOptions) -> Records:
     labels = np.full(len(records.classes), -1, np.int32)
     labels[kept] = np.arange(len(kept))
     rows = pa.array(np.flatnonzero(labels[records.labels] >= 0))
+    known = records.whole_digests
     return replace(
         records,
         photos=records.photos.take(rows),
         labels=labels[records.labels[rows.to_numpy()]],
-        whole=None if records.whole is None else records.whole.take(rows),
+        whole_digests=None if known is None else known.take(rows),
         classes=records.classes.take(pa.array(kept)),
     )
 

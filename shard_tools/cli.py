@@ -138,8 +138,8 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
         "--check",
         choices=CHECKS,
         default="full",
-        help="of photos that keep their bytes: decode each whole (default), or trust what has a "
-        "header and an end, which is several times faster where the disk is",
+        help="of photos that keep their bytes: decode each whole (default), or, together with "
+        "--duplicates keep, trust what has a header and an end, which is several times faster",
     )
     add("--quality", type=int, default=90, help="JPEG quality of photos encoded anew (%(default)s)")
     add("--top-classes", type=int, metavar="N", help="only the N classes with the most photos")

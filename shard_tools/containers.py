@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 
 from shard_tools.images import PhotoError
+from shard_tools.sources import will_need
 
 #: Where a photo stands in its container; tars and stores add these columns to the photo table.
 SPAN_SCHEMA = pa.schema([("volume", pa.int32()), ("offset", pa.int64()), ("size", pa.int64())])
@@ -44,14 +46,9 @@ class Handles:
         Photos of a shard are scattered over their containers. Fetched one by one, each would cost
         a wait for the disk.
         """
-        advise: Any = getattr(os, "posix_fadvise", None)
-        if advise is None:
-            return
-        try:
+        with suppress(OSError):  # only a hint; whoever reads the photo meets the error again
             for path, offset, size in sorted(spans):
-                advise(self._file(path), offset, size, os.POSIX_FADV_WILLNEED)
-        except OSError:  # only a hint; whoever reads the photo meets the error again
-            return
+                will_need(self._file(path), offset, size)
 
     def close(self) -> None:
         """Close all files."""

@@ -54,7 +54,7 @@ def deduplicated(
         labels=records.labels[kept],
         rejected=pa.concat_tables([records.rejected, dropped]),
         groups=found.groups[kept],
-        whole=one_array(whole).take(pa.array(kept)),
+        whole_digests=one_array(whole).take(pa.array(kept)),
         duplicates=found.table,
         notes={**records.notes, "duplicates": found.notes()},
     )

@@ -170,14 +170,22 @@ def claimed(path: Path) -> Iterator[IO[bytes]]:
     while True:
         with open(part, "ab") as file:
             _lock(file, part)
-            if part.exists() and os.path.samestat(os.fstat(file.fileno()), part.stat()):
+            if _is_at(file, part):
                 try:
                     yield file
                 finally:
-                    if part.exists() and not part.stat().st_size:
+                    if _is_at(file, part) and not os.fstat(file.fileno()).st_size:
                         part.unlink()
                 return
         # Its last owner finished it, and gave it its name, after it was opened here.
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file (still) has that name."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def get_text(url: str, downloader: Downloader) -> str:

@@ -25,7 +25,8 @@ SCHEMA = pa.schema(
         ("path", pa.string()),
     ]
 )
-#: Of each photo; null hashes where it could not be read, decoded, or shows nothing to compare.
+#: Of each photo, as ``Fingerprint`` has it; null hashes where it could not be read, decoded, or
+#: shows nothing to compare.
 FINGERPRINTS_SCHEMA = pa.schema(
     [
         ("xxh128", pa.binary(16)),

@@ -330,8 +330,8 @@ def class_member(label: int, digits: int) -> bytes:
 def photo_digest(data: bytes | memoryview) -> bytes:
     """What tells photos apart by their bytes: XXH3, 128 bits, canonical (big-endian) form.
 
-    No cryptographic hash: the sha256 of the tar is there against tampering, and two of them over
-    every byte were most of the time that packing took.
+    No cryptographic hash: the sha256 of the tar is there for that, and a second one over every byte
+    was the largest part of packing photos that are not decoded.
     """
     return xxhash.xxh3_128_digest(data)
 

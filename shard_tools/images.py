@@ -131,7 +131,7 @@ def grey(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Image.Im
             if not _HARMLESS.search(str(error)):
                 raise _bad_jpeg(str(error)) from None
         else:
-            image = _whole(pixels, header.width, header.height)
+            image = _without_overhang(pixels, header.width, header.height)
             pixels = upright(np.asarray(image)[:, :, None], header.orientation)[:, :, 0]
             return Image.fromarray(pixels), header.width * header.height, whole
     pixels = _decode_other(data, options)
@@ -145,7 +145,7 @@ def _small_grey(data: bytes, side: int) -> np.ndarray:
     )[:, :, 0]
 
 
-def _whole(pixels: np.ndarray, width: int, height: int) -> Image.Image:
+def _without_overhang(pixels: np.ndarray, width: int, height: int) -> Image.Image:
     """A JPEG decoded at n / 8 of its size, without what its last blocks reach past the photo.
 
     At an eighth of its size a photo of 801 pixels has 101, the last mostly filler. Without this,

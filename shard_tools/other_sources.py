@@ -109,6 +109,7 @@ def store_photos(source: Path, labels: Path | None) -> Records:
     classes = known.take(used).select(["landmark_id", "name"])
     numbers = pc.index_in(samples["label"], value_set=one_array(pa.chunked_array([used])))
     reader = SpanReader([str(source / shard.name) for shard in shards])
+    checked = store.manifest.options.get("check") == "full"
     return Records(
         "store",
         reader,
@@ -116,7 +117,7 @@ def store_photos(source: Path, labels: Path | None) -> Records:
         numbers.to_numpy().astype(np.int32),
         classes,
         REJECTED_SCHEMA.empty_table(),
-        whole=one_array(samples["xxh128"]) if store.manifest.options["check"] == "full" else None,
+        whole_digests=one_array(samples["xxh128"]) if checked else None,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
@@ -57,6 +58,10 @@ def pack_tasks(
     return [partial(_task, options, records, plan, shard) for shard in shards]
 
 
+def _at(column: pa.Array | None, rows: np.ndarray) -> pa.Array | None:
+    return None if column is None else column.take(pa.array(rows))
+
+
 def _task(options: BuildOptions, records: Records, plan: Plan, shard: ShardPlan) -> PackTask:
     """What a worker needs to pack one shard: its photos, and no others."""
     rows = plan.order[shard.start : shard.stop]
@@ -71,5 +76,5 @@ def _task(options: BuildOptions, records: Records, plan: Plan, shard: ShardPlan)
         labels=records.labels[rows],
         digits=label_digits(len(records.classes)),
         photo=options.photo,
-        whole=None if records.whole is None else records.whole.take(pa.array(rows)),
+        whole_digests=_at(records.whole_digests, rows),
     )

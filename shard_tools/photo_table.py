@@ -55,7 +55,7 @@ class Records:
     Shape (photos,), int64."""
     duplicates: pa.Table | None = None
     """``duplicates.SCHEMA``, the dropped ones included; None: nobody has looked."""
-    whole: pa.Array | None = None
+    whole_digests: pa.Array | None = None
     """``format.photo_digest`` of each photo that a strict decoder has read to its end, null for the
     others; None: nobody has looked."""
 

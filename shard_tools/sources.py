@@ -6,11 +6,12 @@ import errno
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -68,36 +69,45 @@ class FolderReader:
         """
         coming = deque(self._opened(path) for path in paths[:_AHEAD])
         try:
-            for place in range(len(paths)):
-                yield partial(_content, coming.popleft())
+            for place, path in enumerate(paths):
+                file = coming.popleft()
+                yield partial(self.read, path) if file is None else partial(_content, file)
                 if place + _AHEAD < len(paths):
                     coming.append(self._opened(paths[place + _AHEAD]))
         finally:
             for file in coming:
-                if isinstance(file, FileIO):
+                if file is not None:
                     file.close()
 
-    def _opened(self, path: str) -> FileIO | OSError:
-        """A file that the kernel has been asked to fetch, or why it cannot be read."""
+    def _opened(self, path: str) -> FileIO | None:
+        """A file that the kernel has been asked to fetch; None where it cannot be opened (now)."""
         try:
             file = self._file(path)
-        except OSError as error:
-            return error
-        if advise is not None:
-            advise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        except OSError:  # said when its turn has come
+            return None
+        will_need(file.fileno(), 0, 0)
         return file
 
     def _file(self, path: str) -> FileIO:
         return open(os.path.join(self.root, path), "rb", buffering=0)  # noqa: PTH118 (hot)
 
 
-advise: Any = getattr(os, "posix_fadvise", None)
-"""``posix_fadvise``, None where there is none; only ever a hint."""
+def will_need(file: int, offset: int, size: int) -> None:
+    """Let the kernel fetch a span of an open file; ``size`` 0 means to its end. Only a hint."""
+    with suppress(AttributeError, OSError):  # not everywhere, not for every file
+        os.posix_fadvise(file, offset, size, os.POSIX_FADV_WILLNEED)
 
 
-def _content(file: FileIO | OSError) -> bytes:
-    if isinstance(file, OSError):
-        raise file
+def write_out(file: int, offset: int, size: int) -> None:
+    """Let the disk begin to write a span of an open file. Only a hint.
+
+    Linux begins to write the dirty pages of the span, and drops from memory only what is clean.
+    """
+    with suppress(AttributeError, OSError):
+        os.posix_fadvise(file, offset, size, os.POSIX_FADV_DONTNEED)
+
+
+def _content(file: FileIO) -> bytes:
     with file:
         return file.readall()
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shard_tools.format import (
+    FORMAT_VERSION,
     MANIFEST,
     ShardInfo,
     StoreError,
@@ -46,12 +47,23 @@ def check_out(out: Path) -> None:
         raise StoreError(f"--out {out}: is a file; give a folder")
     work = out / WORK
     if (work / _PLAN).exists():
+        version = _read_plan(work / _PLAN).get("version", 1)
+        if version != FORMAT_VERSION:
+            raise StoreError(
+                f"--out {out}: holds an unfinished build by another version of glr-shard (store "
+                f"format {version}, this one writes {FORMAT_VERSION}); finish it with that one, or "
+                "remove the folder"
+            )
         return
     if (out / MANIFEST).exists():
         _remove_rest(work)  # of a build that was killed at the very end
         raise _finished(out)
     if not work.exists() and out.exists() and any(out.iterdir()):
         raise StoreError(f"--out {out}: is not empty and no store; give a new or empty folder")
+
+
+def _read_plan(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text())
 
 
 def _finished(out: Path) -> StoreError:
@@ -110,7 +122,7 @@ class WorkFolder:
 
     def _check_plan(self, plan: str) -> None:
         file = self._path / _PLAN
-        if file.exists() and json.loads(file.read_text()).get("plan") == plan:
+        if file.exists() and _read_plan(file).get("plan") == plan:
             return
         if self.finished_store:
             raise _finished(self._out)
@@ -119,7 +131,7 @@ class WorkFolder:
                 f"--out {self._out}: holds an unfinished build of another source or other options; "
                 "repeat those to finish it, or remove the folder"
             )
-        write_text(file, json.dumps({"plan": plan}) + "\n")
+        write_text(file, json.dumps({"version": FORMAT_VERSION, "plan": plan}) + "\n")
 
     @property
     def finished_store(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,7 +24,8 @@ from shard_tools.format import (
     tar_member,
 )
 from shard_tools.images import Photo, PhotoError, PhotoOptions, prepare
-from shard_tools.sources import FILE_ERRORS, PhotoReader, advise, reads
+from shard_tools.remote import is_remote
+from shard_tools.sources import FILE_ERRORS, PhotoReader, reads, write_out
 
 #: The rows that a shard adds to the samples table; split, shard and landmark_id follow from it.
 ROWS_SCHEMA = pa.schema(
@@ -62,7 +62,7 @@ class PackTask:
     digits: int
     """Width of the ``.cls`` members."""
     photo: PhotoOptions
-    whole: pa.Array | None = None
+    whole_digests: pa.Array | None = None
     """``photo_digest`` of each photo that a strict decoder was seen to read to its end; null for
     the others, None where nobody has looked. What still has that digest is not decoded again."""
 
@@ -108,19 +108,21 @@ def pack_shard(task: PackTask, advance: Callable[[int], object] | None = None) -
     written = 0
     path = task.folder / task.name
     paths = task.paths.to_pylist()
-    whole = task.whole.to_pylist() if task.whole is not None else repeat(None, len(paths))
+    known = task.whole_digests
+    whole = repeat(None, len(paths)) if known is None else known.to_pylist()
     with atomic_open(path) as file, closing(reads(task.reader, paths)) as read:
-        written_out = _WriteOut(file)
+        begin = None if is_remote(path) else _WriteOut(file)
         photos = zip(task.keys.to_pylist(), paths, task.labels.tolist(), whole, read, strict=True)
-        for key, source, label, known, data in photos:
+        for key, source, label, whole_digest, data in photos:
             try:
-                photo, photo_hash = _prepared(_encoded(data), known, task.photo)
+                photo, photo_hash = _prepared(_encoded(data), whole_digest, task.photo)
             except PhotoError as bad:
                 rejected.append(Reject(key, source, label, bad.reason, bad.detail))
             else:
                 block, start, size = _members(key, photo.data, class_member(label, task.digits))
                 file.write(block)
-                written_out.reach(written + len(block))
+                if begin is not None:
+                    begin.reach(written + len(block))
                 digest.update(block)
                 entries.append(IndexEntry.of_sample(key, written + start, size, task.digits))
                 shapes.append((photo.width, photo.height, photo_hash))
@@ -155,19 +157,20 @@ class _WriteOut:
 
     def reach(self, size: int) -> None:
         """So many bytes are in the file."""
-        if advise is not None and size - self._begun >= _WRITE_OUT:
-            # Linux begins to write the dirty pages of the range, and drops only what is clean.
-            advise(self._file, self._begun, size - self._begun, os.POSIX_FADV_DONTNEED)
+        if size - self._begun >= _WRITE_OUT:
+            write_out(self._file, self._begun, size - self._begun)
             self._begun = size
 
 
-def _prepared(data: bytes, whole: bytes | None, options: PhotoOptions) -> tuple[Photo, bytes]:
+def _prepared(
+    data: bytes, whole_digest: bytes | None, options: PhotoOptions
+) -> tuple[Photo, bytes]:
     """The photo as it is packed, and its digest."""
-    if whole is None:
+    if whole_digest is None:
         photo = prepare(data, options)
         return photo, photo_digest(photo.data)
     digest = photo_digest(data)
-    photo = prepare(data, options, whole == digest)
+    photo = prepare(data, options, whole=digest == whole_digest)
     return photo, digest if photo.data is data else photo_digest(photo.data)
 
 

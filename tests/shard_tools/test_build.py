@@ -6,6 +6,8 @@ import csv
 import errno
 import filecmp
 import hashlib
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,14 @@ import xxhash
 import shard_tools.packing
 import shard_tools.writer
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
-from shard_tools.format import CLASSES_SCHEMA, SAMPLES_SCHEMA, SPLITS, Store, StoreError
+from shard_tools.format import (
+    CLASSES_SCHEMA,
+    FORMAT_VERSION,
+    SAMPLES_SCHEMA,
+    SPLITS,
+    Store,
+    StoreError,
+)
 from shard_tools.images import PhotoOptions
 from tests.shard_tools.photos import add_photo, built, jpeg, kaggle, pixels
 
@@ -236,6 +245,34 @@ def test_an_unfinished_build_of_another_plan_is_refused(
         built(source, tmp_path / "store", shard_size=8, **change)
 
 
+@pytest.mark.parametrize("version", [None, FORMAT_VERSION + 1])
+def test_an_unfinished_build_of_another_version_is_refused_at_once(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int | None
+) -> None:
+    """The first version did not write its number."""
+    out = tmp_path / "store"
+    unfinished(source, out, monkeypatch, 1)
+    file = out / ".building" / "plan.json"
+    plan = json.loads(file.read_text())
+    del plan["version"]
+    file.write_text(json.dumps(plan if version is None else {"version": version, **plan}))
+    monkeypatch.setattr("shard_tools.build.read_source", None)  # nothing is looked at
+    with pytest.raises(StoreError, match=rf"another version .* format {version or 1}, .* writes 2"):
+        built(source, out, shard_size=8)
+
+
+def test_a_server_that_cannot_start_is_no_matter_where_none_is_needed(
+    source: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("multiprocessing.forkserver.ensure_running", full)
+    built(source, tmp_path / "one", workers=2, duplicates="keep", splits=(1, 0, 0))
+    with pytest.raises(StoreError, match="the disk is full"):
+        built(source, tmp_path / "many", workers=2, shard_size=8, duplicates="keep")
+
+
 @pytest.mark.parametrize("damage", ["tar", "idx", "byte", "record"])
 def test_a_shard_that_went_missing_is_packed_again(
     source: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
@@ -302,8 +339,11 @@ def test_real_photos(shared: Path, tmp_path: Path) -> None:
 def test_a_store_says_how_its_photos_were_checked(
     source: Path, store: Path, tmp_path: Path
 ) -> None:
+    header = PhotoOptions(check="header")
+    with pytest.raises(StoreError, match="would save nothing: --duplicates one-split decodes ever"):
+        BuildOptions(source=source, out=tmp_path, photo=header)
     options = BuildOptions(
-        source=source, out=tmp_path / "quick", photo=PhotoOptions(check="header"), shard_size=8
+        source=source, out=tmp_path / "quick", duplicates="keep", photo=header, shard_size=8
     )
     summary = build_store(options, 1, progress=False)
     assert summary.manifest.options["check"] == "header"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 import simplejpeg
 from PIL import Image
 
+import shard_tools.build
+import shard_tools.packing
 import shard_tools.scan
 from shard_tools.build import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.duplicates import FINGERPRINTS_SCHEMA, Duplicates, find_duplicates
@@ -257,6 +260,43 @@ def test_each_photo_is_decoded_once(
     built(tmp_path / "t", tmp_path / "checked", duplicates="keep")
     assert sorted(seen) == sorted(photos)
     assert 0 < len(rows(again)) < len(photos)
+
+
+@pytest.mark.parametrize("policy", ["one-split", "drop"])
+def test_what_is_known_of_photos_changes_no_byte(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    """Photos of all kinds, and one that was damaged after it was looked at."""
+    folder = tmp_path / "source"
+    shutil.copytree(source, folder)
+    labels = {row[0]: row[1] for row in csv.reader((folder / "train.csv").open())}
+    image = scene(300, 200, 77)
+    later = add_photo(folder, "e999", encoded(image))
+    add_photo(folder, "e997", encoded(scene(300, 200, 78))[:-3000])
+    add_photo(folder, "e996", encoded(scene(300, 200, 79), "PNG"))
+    add_photo(folder, "e995", encoded(scene(300, 200, 80), progressive=True))
+    add_photo(folder, "e994", b"no photo")
+    add_photo(folder, "e993", encoded(scene(300, 200, 81))).chmod(0)
+    del labels["id"]
+    write_labels(folder, labels | {f"e99{digit}": "1" for digit in range(3, 10) if digit != 8})
+    plan, photo = shard_tools.build.make_plan, later.read_bytes()
+
+    def damaged(*args: Any) -> Any:
+        later.write_bytes(photo[:-2000])
+        return plan(*args)
+
+    monkeypatch.setattr(shard_tools.build, "make_plan", damaged)
+    stores = []
+    for name, workers, known in (("known", 2, True), ("unknown", 1, False)):
+        later.write_bytes(photo)
+        if not known:
+            monkeypatch.setattr(shard_tools.packing, "_at", lambda column, rows: None)
+        stores.append(built(folder, tmp_path / name, workers, duplicates=policy, shard_size=20))
+    assert same(*stores)
+    reasons = {row["key"]: row["reason"] for row in rejected(stores[0])}
+    bad = {"e999": "truncated", "e997": "truncated", "e994": "not a photo"}
+    assert reasons.items() >= bad.items()
+    assert not {"e996", "e995"} & set(reasons)
 
 
 def rows(store: Path) -> list[dict[str, Any]]:

@@ -9,10 +9,11 @@ import sys
 import time
 from contextlib import closing
 from functools import partial
+from multiprocessing import forkserver
 
 import pytest
 
-from shard_tools.executor import Advance, _interrupts_held, run_tasks
+from shard_tools.executor import Advance, _interrupts_held, run_tasks, start_server
 from shard_tools.format import StoreError
 
 
@@ -49,6 +50,21 @@ def test_all_results_and_all_progress(workers: int) -> None:
     results = list(run_tasks(square, numbers(12), workers, seen.append))
     assert sorted(results) == [i * i for i in range(12)]
     assert sum(seen) == sum(range(12))
+
+
+def malloc_setting(task: int, advance: Advance) -> str | None:
+    advance(1)
+    return os.environ.get("MALLOC_TRIM_THRESHOLD_")
+
+
+def test_workers_keep_their_memory_and_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert None not in set(run_tasks(malloc_setting, numbers(2), 2, int))
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "7")  # of somebody who knows better
+    before, during = dict(os.environ), list[dict[str, str]]()
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: during.append(dict(os.environ)))
+    start_server()
+    assert dict(os.environ) == before
+    assert during[0].items() - before.items() == {("MALLOC_TRIM_THRESHOLD_", str(256 << 20))}
 
 
 def test_no_tasks() -> None:

@@ -17,6 +17,7 @@ from shard_tools.sources import (
     list_files,
     reads,
     stems,
+    write_out,
 )
 
 
@@ -61,6 +62,26 @@ def test_files_are_opened_ahead(tmp_path: Path) -> None:
     stopped.close()
     assert open_files() == before
     assert list(reads(FolderReader(str(tmp_path)), [])) == []
+
+
+@pytest.mark.parametrize("fault", ["no such call", "not for this file"])
+def test_reading_ahead_is_only_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    names = [f"{number:03d}.jpg" for number in range(2 * _AHEAD)]
+    touch(tmp_path, *names)
+
+    def refused(*args: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    if fault == "no such call":
+        monkeypatch.delattr(os, "posix_fadvise")
+    else:
+        monkeypatch.setattr(os, "posix_fadvise", refused)
+    photos = [read() for read in reads(FolderReader(str(tmp_path)), names)]
+    assert photos == [name.encode() for name in names]
+    with open(tmp_path / "out", "wb") as file:
+        write_out(file.fileno(), 0, 1 << 20)
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_what_was_seen_whole_is_not_decoded_again(tmp_path: Path, decoded: list[
     photos = PHOTOS | {"cut": jpeg()[:-50], "grey": encoded(picture().convert("L"))}
     whole: list[bytes | None] = [xxhash.xxh3_128_digest(data) for data in photos.values()]
     whole[2], whole[12] = None, xxhash.xxh3_128_digest(jpeg())
-    known = replace(task(tmp_path / "known", photos), whole=pa.array(whole, pa.binary(16)))
+    known = replace(task(tmp_path / "known", photos), whole_digests=pa.array(whole, pa.binary(16)))
     new = task(tmp_path / "new", photos)
     for made in (known, new):
         made.folder.mkdir()
@@ -160,7 +160,7 @@ def test_the_disk_begins_before_the_end(tmp_path: Path, monkeypatch: pytest.Monk
     spans: list[tuple[int, int]] = []
     monkeypatch.setattr("shard_tools.writer._WRITE_OUT", 4096)
     monkeypatch.setattr(
-        "shard_tools.writer.advise", lambda f, at, size, how: spans.append((at, size))
+        "shard_tools.writer.write_out", lambda file, at, size: spans.append((at, size))
     )
     result = pack_shard(task(tmp_path, PHOTOS))
     assert len(spans) > 2
