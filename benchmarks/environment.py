@@ -24,15 +24,18 @@ def repository() -> Path:
 
 
 def commit() -> str:
-    """The commit that is checked out, marked if files differ from it."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=repository(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
+    """The commit that is checked out, marked if files differ from it.
+
+    Results do not count: a benchmark that draws its plot first would call itself dirty.
+    """
+    name = _git("describe", "--always", "--abbrev=12")
+    changed = _git("status", "--porcelain", "--", ".", ":!benchmarks/results")
+    return f"{name}-dirty" if changed else name or "unknown"
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=repository(), capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def processor() -> str:
