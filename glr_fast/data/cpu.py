@@ -189,6 +189,25 @@ def decode_region(
     return None if image is None else np.asarray(image.cpu())
 
 
+def can_be_read(encoded: np.ndarray, box: np.ndarray) -> bool:
+    """Whether the header of a photo can be parsed, and says that a box lies inside of it.
+
+    By the parser that DALI uses as well; 2 us, nothing is decoded.
+
+    Args:
+        encoded: the file's bytes, shape (bytes,), uint8.
+        box: top, left, height, width in pixels.
+    """
+    if not len(encoded):
+        return False
+    top, left, height, width = box.tolist()
+    stream = nvimgcodec.CodeStream(encoded)
+    try:
+        return top + height <= stream.height and left + width <= stream.width
+    except RuntimeError:  # parsed when it is asked
+        return False
+
+
 class BufferPool:
     """Arrays for batches that come back by themselves when the last tensor over them is gone.
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import torch
 from nvidia.dali import fn
@@ -17,11 +18,15 @@ from nvidia.dali.data_node import DataNode
 from nvidia.dali.pipeline import Pipeline
 from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 
-from glr_fast.data.cpu import CpuBackend
+from glr_fast.data.cpu import UNDECODABLE, CpuBackend, can_be_read
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.supply import Supply
 
 logger = logging.getLogger(__name__)
+
+_GREY_SIZE = 8, 8
+#: Shown where nothing can stand in for a bad photo: a JPEG of one grey, 128 to the bit.
+_GREY = cv2.imencode(".jpg", np.full((*_GREY_SIZE, 3), 128, np.uint8))[1]
 
 
 class DaliBackend:
@@ -133,22 +138,32 @@ class DaliBackend:
         """What DALI asks for when it starts on a batch; StopIteration ends the epoch."""
         plan = next(self._plans)
         with self._timings.span("source_s"):
-            self._avoid_bad(plan)
-            encoded = self._source.encoded(plan.rows)
-        start, shape = (np.ascontiguousarray(part) for part in np.split(plan.boxes, 2, axis=1))
+            encoded, boxes = self._source.encoded(plan.rows), plan.boxes.copy()
+            for index, row in enumerate(plan.rows.tolist()):
+                if self._health.is_bad(row) or not can_be_read(encoded[index], boxes[index]):
+                    encoded[index], boxes[index] = self._stand_in(plan, index)
+        start, shape = (np.ascontiguousarray(part) for part in np.split(boxes, 2, axis=1))
         inputs = encoded, start, shape, plan.flips.astype(np.int32)
         if plan.colors is not None:
             inputs = *inputs, *np.ascontiguousarray(plan.colors.T)
         self._ahead.append((plan, inputs))
         return inputs
 
-    def _avoid_bad(self, plan: BatchPlan) -> None:
-        """Put what stands in for photos known to be bad into a plan before DALI sees it."""
-        for index, row in enumerate(plan.rows.tolist()):
-            if self._health.is_bad(row):
-                instead = next(self._health.replacements(plan, index), None)
-                if instead is not None:
-                    plan.rows[index], plan.boxes[index] = instead
+    def _stand_in(self, plan: BatchPlan, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """What DALI is shown instead of a bad photo, which it must not see; and its box.
+
+        Where DALI (2.4.0) cannot parse a header, its decoder throws while its threads still work on
+        other photos of the batch with what it had on its stack: half the time the process dies.
+        """
+        bad = int(plan.rows[index])
+        for row, box in self._health.replacements(plan, index):
+            encoded = self._source.encoded(np.array([row]))[0]
+            if can_be_read(encoded, box):
+                self._health.report(bad, UNDECODABLE, row)
+                plan.rows[index], plan.boxes[index] = row, box
+                return encoded, box
+        self._health.report(bad, UNDECODABLE, None)
+        return _GREY, np.array([0, 0, *_GREY_SIZE], plan.boxes.dtype)
 
 
 def _cuda_index(device: torch.device) -> int | None:
