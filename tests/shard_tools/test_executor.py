@@ -59,6 +59,7 @@ def malloc_setting(task: int, advance: Advance) -> str | None:
 
 def test_workers_keep_their_memory_and_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
     assert None not in set(run_tasks(malloc_setting, numbers(2), 2, int))
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "7")  # of somebody who knows better
     before, during = dict(os.environ), list[dict[str, str]]()
     monkeypatch.setattr(forkserver, "ensure_running", lambda: during.append(dict(os.environ)))
