@@ -29,8 +29,6 @@ from glr_fast.data.resample import resize_antialiased
 from glr_fast.data.supply import Supply
 from shard_tools.format import StoreError
 
-UNDECODABLE = "cannot be decoded"
-
 #: Photos that a thread takes at once: few enough to keep all threads busy to the end of a batch.
 _CHUNK = 8
 
@@ -142,15 +140,12 @@ class CpuBackend:
 
     def _replace(self, decoder: nvimgcodec.Decoder, plan: BatchPlan, index: int) -> np.ndarray:
         """The crop of what stands in for a bad photo; a grey pixel where nothing does."""
-        bad = int(plan.rows[index])
-        for row, box in self._health.replacements(plan, index):
-            crop = decode_region(decoder, self._source.encoded(np.array([row]))[0], box)
-            if crop is not None:
-                self._health.report(bad, UNDECODABLE, row)
-                plan.rows[index] = row
-                return crop
-        self._health.report(bad, UNDECODABLE, None)
-        return np.full((1, 1, 3), 128, np.uint8)
+
+        def attempt(row: int, box: np.ndarray) -> np.ndarray | None:
+            return decode_region(decoder, self._source.encoded(np.array([row]))[0], box)
+
+        crop = self._health.stand_in(plan, index, attempt)
+        return np.full((1, 1, 3), 128, np.uint8) if crop is None else crop
 
     def _decoder(self) -> nvimgcodec.Decoder:
         """This thread's decoder: one each, so that none waits for another."""

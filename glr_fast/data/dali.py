@@ -18,7 +18,7 @@ from nvidia.dali.data_node import DataNode
 from nvidia.dali.pipeline import Pipeline
 from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 
-from glr_fast.data.cpu import UNDECODABLE, CpuBackend, can_be_read
+from glr_fast.data.cpu import CpuBackend, can_be_read
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.supply import Supply
 
@@ -153,17 +153,17 @@ class DaliBackend:
         """What DALI is shown instead of a bad photo, which it must not see; and its box.
 
         Where DALI (2.4.0) cannot parse a header, its decoder throws while its threads still work on
-        other photos of the batch with what it had on its stack: half the time the process dies.
+        other photos of the batch with what it had on its stack: the process may die of it.
         """
-        bad = int(plan.rows[index])
-        for row, box in self._health.replacements(plan, index):
+
+        def attempt(row: int, box: np.ndarray) -> np.ndarray | None:
             encoded = self._source.encoded(np.array([row]))[0]
-            if can_be_read(encoded, box):
-                self._health.report(bad, UNDECODABLE, row)
-                plan.rows[index], plan.boxes[index] = row, box
-                return encoded, box
-        self._health.report(bad, UNDECODABLE, None)
-        return _GREY, np.array([0, 0, *_GREY_SIZE], plan.boxes.dtype)
+            return encoded if can_be_read(encoded, box) else None
+
+        encoded = self._health.stand_in(plan, index, attempt)
+        if encoded is None:
+            return _GREY, np.array([0, 0, *_GREY_SIZE], plan.boxes.dtype)
+        return encoded, plan.boxes[index]
 
 
 def _cuda_index(device: torch.device) -> int | None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import csv
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,9 @@ from glr_fast.data.plan import BatchPlan, Plan
 from shard_tools.format import Store, StoreError
 
 logger = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
+UNDECODABLE = "cannot be decoded"
 
 #: Photos of its class that are tried in place of a bad one.
 _TRIES = 8
@@ -64,6 +68,32 @@ class Health:
         for row, box in self._plan.replacements(batch, place, _TRIES):
             if row not in self._bad:
                 yield row, box
+
+    def stand_in(
+        self, batch: BatchPlan, place: int, attempt: Callable[[int, np.ndarray], Found | None]
+    ) -> Found | None:
+        """Take note of a bad photo of a batch, and put the first in its place that is none.
+
+        Args:
+            batch: takes the row and the box of what stands in.
+            place: of the bad photo.
+            attempt: reads (row, box); None says that this one is bad too.
+
+        Returns:
+            What ``attempt`` gave; None where nothing can stand in, and the batch is as it was.
+
+        Raises:
+            StoreError: there are more bad photos than the limit.
+        """
+        bad = int(batch.rows[place])
+        for row, box in self.replacements(batch, place):
+            found = attempt(row, box)
+            if found is not None:
+                self.report(bad, UNDECODABLE, row)
+                batch.rows[place], batch.boxes[place] = row, box
+                return found
+        self.report(bad, UNDECODABLE, None)
+        return None
 
     def report(self, row: int, reason: str, replaced_by: int | None) -> None:
         """Take note of a bad photo; once for each.
