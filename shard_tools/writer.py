@@ -166,9 +166,6 @@ def _prepared(
     data: bytes, whole_digest: bytes | None, options: PhotoOptions
 ) -> tuple[Photo, bytes]:
     """The photo as it is packed, and its digest."""
-    if whole_digest is None:
-        photo = prepare(data, options)
-        return photo, photo_digest(photo.data)
     digest = photo_digest(data)
     photo = prepare(data, options, whole=digest == whole_digest)
     return photo, digest if photo.data is data else photo_digest(photo.data)
