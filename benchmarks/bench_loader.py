@@ -18,12 +18,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import profile_loader
+from benchmarks import loader_stages
 from benchmarks.environment import describe, repository
-from benchmarks.figures import Sample, Spread, Target, draw_bars, ratio, table, write_csv
 from benchmarks.harness import PeerError, Ready, Worker, interleave, interpreter
 from benchmarks.peers import NAMES, Job
-from benchmarks.photos import KINDS, Kind, open_store, source_photos
+from benchmarks.samples import Sample, Spread, Target, draw_bars, ratio, table, write_csv
+from benchmarks.stores import KINDS, Kind, open_store, source_photos
 
 RESULTS = repository() / "benchmarks/results"
 OURS, STOCK = ("glr_cpu", "glr_dali"), ("dali_stock", "dali_full")
@@ -196,7 +196,7 @@ def main() -> None:
     if options.quick:
         return
     stores = {o.kind: open_store(o.kind, folder, options.work) for o in outcomes}
-    text = page(outcomes, photos, profile_loader.section(stores), options)
+    text = page(outcomes, photos, loader_stages.section(stores), options)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "loader_cpu.md").write_text(text)
     write_csv(RESULTS / "loader_cpu.csv", {o.kind: o.samples for o in outcomes})

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 
 from benchmarks.environment import describe
-from benchmarks.figures import Sample, Spread, Target, table, write_csv
-from benchmarks.photos import open_store, source_photos
+from benchmarks.samples import Sample, Spread, Target, table, write_csv
+from benchmarks.stores import open_store, source_photos
 from benchmarks.worker import WARM_UP, cpu_seconds
 from glr_fast.data.health import Health
 from glr_fast.data.plan import Plan, Samples

@@ -2,7 +2,7 @@
 
 A :class:`Worker` holds one contender ready. Between its turns its whole process group is suspended
 (SIGSTOP), so that nothing it does ahead takes time from another. :func:`interleave` goes round them
-as often as asked; what comes out is judged by benchmarks/figures.py.
+as often as asked; what comes out is judged by benchmarks/samples.py.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.environment import repository
-from benchmarks.figures import Sample
 from benchmarks.peers import Job
+from benchmarks.samples import Sample
 
 #: Where benchmarks/peers/install.sh puts the contenders' libraries by default.
 PEERS_PYTHON = Path("/tmp/peers/bin/python")

@@ -24,7 +24,7 @@ from ffcv.transforms import (  # pyright: ignore[reportMissingImports]
 from ffcv.writer import DatasetWriter  # pyright: ignore[reportMissingImports]
 
 from benchmarks.peers import Job
-from benchmarks.peers.photos import labelled_files, once
+from benchmarks.peers.image_files import labelled_files, once
 
 TITLE = "FFCV (JPEG in .beton)"
 

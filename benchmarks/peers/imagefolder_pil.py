@@ -11,7 +11,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.peers import Job
-from benchmarks.peers.photos import image_folder
+from benchmarks.peers.image_files import image_folder
 
 TITLE = "torchvision ImageFolder + DataLoader (PIL)"
 

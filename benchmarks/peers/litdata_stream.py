@@ -16,7 +16,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from benchmarks.peers import Job
-from benchmarks.peers.photos import labelled_files, once
+from benchmarks.peers.image_files import labelled_files, once
 
 TITLE = "LitData (torchvision decode)"
 

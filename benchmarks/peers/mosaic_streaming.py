@@ -12,8 +12,8 @@ from streaming.base.util import clean_stale_shared_memory  # pyright: ignore[rep
 from torch.utils.data import DataLoader
 
 from benchmarks.peers import Job
+from benchmarks.peers.image_files import labelled_files, once
 from benchmarks.peers.imagefolder_pil import pil_transform
-from benchmarks.peers.photos import labelled_files, once
 
 TITLE = "Mosaic Streaming + DataLoader (PIL)"
 

@@ -11,7 +11,7 @@ import torch
 from spdl.pipeline import PipelineBuilder  # pyright: ignore[reportMissingImports]
 
 from benchmarks.peers import Job
-from benchmarks.peers.photos import labelled_files
+from benchmarks.peers.image_files import labelled_files
 
 TITLE = "SPDL (ffmpeg, threads)"
 

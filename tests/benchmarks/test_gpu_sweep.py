@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks import bench_loader_gpu as sweep
-from benchmarks.figures import Sample
+from benchmarks.samples import Sample
 
 
 def test_without_a_gpu_it_says_so(

@@ -17,7 +17,7 @@ from glr_fast.config import EvaluateOptions
 from glr_fast.evaluate import evaluate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).parents[1] / "helpers" / "spying_worker.py"
 
 #: No batch norm, no dropout: the same global batch gives the same update however it is shared.
 FLAGS = (

@@ -25,7 +25,7 @@ from glr_fast.data.loader import BackendName
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.supply import Watchdog
 from shard_tools.indexes import IndexOptions, write_index
-from tests.shard_tools.photos import jpeg
+from tests.helpers.photos import jpeg
 
 PHOTO = jpeg(0, 40, 30)
 FAST: tuple[BackendName, ...] = ("dali", "cpu")

@@ -14,9 +14,9 @@ import pytest
 
 from shard_tools.indexes import IndexOptions, write_index
 from tests.conftest import REPOSITORY
-from tests.integration import format_reader
-from tests.integration.format_reader import read_epoch, read_store
-from tests.shard_tools.photos import add_photo, built, kaggle
+from tests.helpers import format_reader
+from tests.helpers.format_reader import read_epoch, read_store
+from tests.helpers.photos import add_photo, built, kaggle
 
 PAGE = (REPOSITORY / "docs" / "format.md").read_text()
 

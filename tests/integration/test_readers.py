@@ -25,7 +25,7 @@ import pytest
 from shard_tools.format import SPLITS, Store
 from shard_tools.indexes import IndexOptions, write_index
 from shard_tools.verify import verify_store
-from tests.shard_tools.photos import built, kaggle
+from tests.helpers.photos import built, kaggle
 
 Sample = tuple[str, int, bytes]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from glr_fast.data import StoreError, open_loader
-from tests.shard_tools.object_store import s3_server
+from tests.helpers.object_store import s3_server
 
 s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed (extra s3)")
 

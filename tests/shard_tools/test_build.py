@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import filecmp
 import hashlib
 import json
 import os
@@ -26,7 +25,8 @@ from shard_tools.format import (
     StoreError,
 )
 from shard_tools.images import PhotoOptions
-from tests.shard_tools.photos import add_photo, built, jpeg, kaggle, pixels
+from tests.helpers.photos import add_photo, built, jpeg, kaggle, pixels
+from tests.helpers.stores import rejected, same
 
 SIZES = {"5": 20, "40": 10, "300": 7, "1000": 2, "2000": 1}
 
@@ -42,19 +42,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def store(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(source, tmp_path_factory.mktemp("out") / "store", shard_size=8)
-
-
-def same(one: Path, two: Path) -> bool:
-    """Whether two folders hold the same files with the same bytes."""
-    names = sorted(path.name for path in one.iterdir())
-    if names != sorted(path.name for path in two.iterdir()):
-        return False
-    return filecmp.cmpfiles(one, two, names, shallow=False)[0] == names
-
-
-def rejected(store: Path) -> list[dict[str, str]]:
-    with open(store / "rejected.csv") as file:
-        return list(csv.DictReader(file))
 
 
 def test_tables_agree_with_the_tars(source: Path, store: Path) -> None:

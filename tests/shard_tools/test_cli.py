@@ -13,8 +13,9 @@ import pytest
 
 from shard_tools.cli import main
 from shard_tools.format import Store
-from tests.shard_tools.photos import add_photo, jpeg, kaggle, write_labels
-from tests.shard_tools.test_build import same
+from tests.helpers.commands import error_of
+from tests.helpers.photos import add_photo, jpeg, kaggle, write_labels
+from tests.helpers.stores import same
 
 COMMAND = [sys.executable, "-m", "shard_tools.cli"]
 
@@ -27,20 +28,6 @@ def source(tmp_path: Path) -> Path:
 
 def build(source: Path, out: Path, *more: str) -> list[str]:
     return ["build", "--source", str(source), "--out", str(out), "--workers", "1", *more]
-
-
-def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line on stderr of a command that ends with exit code 2."""
-    try:
-        code = main(arguments)
-    except SystemExit as end:  # argparse ends by itself
-        code = end.code
-    captured = capsys.readouterr()
-    assert code == 2
-    assert captured.out == ""
-    assert captured.err.startswith("glr-shard: error: ")
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 def test_build_and_index(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

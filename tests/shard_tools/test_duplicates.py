@@ -21,8 +21,8 @@ from shard_tools.duplicates import FINGERPRINTS_SCHEMA, Duplicates, find_duplica
 from shard_tools.format import Store
 from shard_tools.images import PhotoOptions
 from shard_tools.store_files import read_photo
-from tests.shard_tools.photos import add_photo, built, encoded, kaggle, scene, write_labels
-from tests.shard_tools.test_build import rejected, same
+from tests.helpers.photos import add_photo, built, encoded, kaggle, scene, write_labels
+from tests.helpers.stores import rejected, same
 
 #: file, perceptual hash (None: no hash), pixels, label
 Photo = tuple[str, int | None, int, int]

@@ -25,9 +25,9 @@ from shard_tools.download import Downloader, claimed
 from shard_tools.fetch import METADATA, FetchOptions, fetch, files_to_fetch, parse_shards
 from shard_tools.format import StoreError
 from shard_tools.records import read_source
-from tests.shard_tools.photos import kaggle
-from tests.shard_tools.sources import tars
-from tests.shard_tools.test_cli import error_of
+from tests.helpers.commands import error_of
+from tests.helpers.photos import kaggle
+from tests.helpers.sources import tars
 
 TAR, TARS = "/train/images_000.tar", ("images_000.tar", "images_001.tar")
 Fault = Callable[["Handler", bytes, int], bool]

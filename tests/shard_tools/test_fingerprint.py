@@ -12,7 +12,7 @@ from PIL import Image
 
 from shard_tools.duplicates import COARSE_BITS, FINE_BITS
 from shard_tools.fingerprint import Fingerprint, fingerprint
-from tests.shard_tools.photos import encoded, jpeg, scene
+from tests.helpers.photos import encoded, jpeg, scene
 
 
 def distance(one: Fingerprint, two: Fingerprint) -> tuple[int, int]:

@@ -16,8 +16,7 @@ from PIL import Image, ImageOps
 
 from shard_tools.images import PhotoError, PhotoOptions, grey, prepare, target_size, upright
 from shard_tools.jpeg import EOI, read_header
-from tests.shard_tools.photos import encoded, jpeg, picture, pixels, scene
-from tests.shard_tools.test_jpeg import exif
+from tests.helpers.photos import encoded, exif, jpeg, picture, pixels, scene
 
 KEEP = PhotoOptions()
 SCENES = (

@@ -12,7 +12,7 @@ import pytest
 from shard_tools.balance import epoch_order
 from shard_tools.format import IndexEntry, Store, StoreError, dali_index
 from shard_tools.indexes import IndexOptions, write_index
-from tests.shard_tools.photos import built, kaggle
+from tests.helpers.photos import built, kaggle
 
 
 @pytest.fixture(scope="module")

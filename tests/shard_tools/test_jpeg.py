@@ -7,15 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shard_tools.jpeg import EOI, JpegHeader, exif_orientation, read_header, without_filler
-from tests.shard_tools.photos import encoded, jpeg, picture
-
-
-def exif(orientation: int) -> bytes:
-    from PIL import Image
-
-    tags = Image.Exif()
-    tags[0x112] = orientation
-    return tags.tobytes()
+from tests.helpers.photos import encoded, exif, jpeg, picture
 
 
 def test_plain() -> None:

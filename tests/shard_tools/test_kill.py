@@ -18,8 +18,8 @@ import pytest
 
 from shard_tools.format import StoreError
 from shard_tools.workfolder import WORK
-from tests.shard_tools.photos import built, kaggle
-from tests.shard_tools.test_build import same
+from tests.helpers.photos import built, kaggle
+from tests.helpers.stores import same
 
 SHARD_SIZE = 8
 KILLS = 24

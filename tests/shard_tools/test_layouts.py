@@ -13,11 +13,10 @@ import pytest
 
 from shard_tools.format import Store, StoreError
 from shard_tools.records import detect_layout, read_source
-from tests.shard_tools.photos import add_photo, built, jpeg, kaggle
-from tests.shard_tools.sources import clean, tars, write_csv, zipped
-from tests.shard_tools.test_build import rejected
-from tests.shard_tools.test_records import by_key
-from tests.shard_tools.test_records import rejected as unused
+from tests.helpers.photos import add_photo, built, jpeg, kaggle
+from tests.helpers.records import by_key, unused
+from tests.helpers.sources import clean, tars, write_csv, zipped
+from tests.helpers.stores import rejected
 
 SIZES = {"5": 9, "40": 6, "300": 2}
 

@@ -8,22 +8,9 @@ from pathlib import Path
 import pytest
 
 from shard_tools.format import StoreError
-from shard_tools.records import Records, read_source
-from tests.shard_tools.photos import add_photo, kaggle, write_labels
-
-
-def by_key(records: Records) -> dict[str, str]:
-    """Key -> landmark id."""
-    ids = records.classes["landmark_id"].to_pylist()
-    keys = records.photos["key"].to_pylist()
-    return {key: ids[label] for key, label in zip(keys, records.labels, strict=True)}
-
-
-def rejected(records: Records) -> set[tuple[str, str]]:
-    """(key, reason) of what is not used."""
-    rows = records.rejected.to_pylist()
-    assert all(isinstance(value, str) for row in rows for value in row.values())
-    return {(row["key"], row["reason"]) for row in rows}
+from shard_tools.records import read_source
+from tests.helpers.photos import add_photo, kaggle, write_labels
+from tests.helpers.records import by_key, unused
 
 
 def test_kaggle(tmp_path: Path) -> None:
@@ -49,7 +36,7 @@ def test_kaggle_with_everything_odd(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("\n".join(["id,landmark_id", *lines, ",7"]) + "\n")
     records = read_source(tmp_path)
     assert by_key(records) == {key: labels[key] for key in (*names[:3], names[4])}
-    assert rejected(records) == {
+    assert unused(records) == {
         ("aaaa", "not in train.csv"),
         ("bbbb", "no file"),
         (names[0], "repeated in train.csv"),
@@ -85,7 +72,7 @@ def test_folders(tmp_path: Path) -> None:
     assert records.classes["landmark_id"].to_pylist() == ["cat", "dog"]
     paths = dict(zip(records.photos["path"].to_pylist(), records.labels.tolist(), strict=True))
     assert paths == {"cat/1.jpg": 0, "cat/deep/2.PNG": 0, "dog/1.jpg": 1}
-    assert rejected(records) == {("stray", "not in a class folder"), ("notes", "not a photo")}
+    assert unused(records) == {("stray", "not in a class folder"), ("notes", "not a photo")}
 
 
 def test_layout_can_be_forced(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from shard_tools.format import Store, StoreError
 from shard_tools.indexes import IndexOptions, write_index
 from shard_tools.remote import RemoteError, location, sizes
 from shard_tools.writer import PackTask, pack_shard
-from tests.shard_tools.object_store import fetched, s3_server
-from tests.shard_tools.photos import built, kaggle
-from tests.shard_tools.test_build import same
+from tests.helpers.object_store import fetched, s3_server
+from tests.helpers.photos import built, kaggle
+from tests.helpers.stores import same
 
 SHARD_SIZE = 8
 

@@ -12,7 +12,7 @@ from shard_tools.format import Store
 from shard_tools.indexes import IndexOptions, write_index
 from shard_tools.remote import location
 from shard_tools.verify import verify_store
-from tests.shard_tools.photos import add_photo, built, kaggle
+from tests.helpers.photos import add_photo, built, kaggle
 
 pytest.importorskip("upath", reason="universal-pathlib is not installed (extra s3)")
 

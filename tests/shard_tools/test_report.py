@@ -19,7 +19,7 @@ from shard_tools.format import StoreError
 from shard_tools.page import render
 from shard_tools.report import write_report
 from shard_tools.survey import take_survey
-from tests.shard_tools.photos import add_photo, built, encoded, kaggle, picture, write_labels
+from tests.helpers.photos import add_photo, built, encoded, kaggle, picture, write_labels
 
 PNGS = ("frequency", "histogram", "concentration", "boxes")
 

@@ -11,7 +11,7 @@ from shard_tools.classcounts import read_counts
 from shard_tools.cli import main
 from shard_tools.format import Store, StoreError
 from shard_tools.stats import collect
-from tests.shard_tools.photos import built, jpeg, kaggle
+from tests.helpers.photos import built, jpeg, kaggle
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from shard_tools.containers import SpanReader
 from shard_tools.images import PhotoError
 from shard_tools.tars import scan_tar, scan_tars
-from tests.shard_tools.photos import kaggle
-from tests.shard_tools.sources import tars
+from tests.helpers.photos import kaggle
+from tests.helpers.sources import tars
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 

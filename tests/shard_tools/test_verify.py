@@ -12,8 +12,8 @@ from shard_tools.cli import main
 from shard_tools.format import StoreError
 from shard_tools.indexes import IndexOptions, write_index
 from shard_tools.verify import verify_store
-from tests.shard_tools.damage import DAMAGE, column, in_photo, truncated_photo
-from tests.shard_tools.photos import add_photo, built, kaggle
+from tests.helpers.damage import DAMAGE, column, in_photo, truncated_photo
+from tests.helpers.photos import add_photo, built, kaggle
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ import xxhash
 from shard_tools.format import tar_member
 from shard_tools.images import PhotoOptions
 from shard_tools.writer import PackTask, pack_shard
-from tests.shard_tools.photos import encoded, jpeg, picture
+from tests.helpers.photos import encoded, jpeg, picture
 
 
 @dataclass(frozen=True)

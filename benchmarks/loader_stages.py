@@ -3,7 +3,7 @@
 One thread, the photos and crops of our plan, each stage on its own: what the loader would cost if
 nothing but its stages took time. bench_loader puts :func:`section` into its page.
 
-    python -m benchmarks.profile_loader STORE
+    python -m benchmarks.loader_stages STORE
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from benchmarks.figures import table
+from benchmarks.samples import table
 from benchmarks.worker import WARM_UP
 from glr_fast.data import open_loader
 from glr_fast.data.cpu import decode_region, make_decoder

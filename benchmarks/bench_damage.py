@@ -1,6 +1,6 @@
 """Which damage to a JPEG a strict decoder finds, for the table in docs/format.md.
 
-python -m benchmarks.damage_experiment ../shared/data/landmarks13
+python -m benchmarks.bench_damage ../shared/data/landmarks13
 """
 
 from __future__ import annotations

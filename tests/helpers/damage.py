@@ -23,7 +23,7 @@ from shard_tools.format import (
     dali_index,
     tar_member,
 )
-from tests.shard_tools.photos import encoded, picture
+from tests.helpers.photos import encoded, picture
 
 TAR, IDX = "train-000000.tar", "train-000000.idx"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import (
+from benchmarks.samples import (
     Sample,
     Spread,
     Target,

@@ -77,3 +77,11 @@ def built(source: Path, out: Path, workers: int = 1, **options: Any) -> Path:
     build = BuildOptions(source=source, out=out, photo=PhotoOptions(**photo), **options)
     build_store(build, workers=workers, progress=False)
     return out
+
+
+def exif(orientation: int) -> bytes:
+    from PIL import Image
+
+    tags = Image.Exif()
+    tags[0x112] = orientation
+    return tags.tobytes()
