@@ -130,7 +130,7 @@ def bare(file: Path) -> int:
     import simplejpeg
     from PIL import Image
 
-    from shard_tools.images import _SPARE, target_size
+    from shard_tools.photos.prepare import _SPARE, target_size
 
     data = file.read_bytes()
     height, width = (int(side) for side in simplejpeg.decode_jpeg_header(data)[:2])
@@ -192,8 +192,8 @@ def methods() -> dict[str, Callable[[Bench], float]]:
 
 def profile(bench: Bench) -> dict[str, float]:
     """Microseconds per photo of each step of packing, one at a time, in one process."""
-    from shard_tools.format import photo_digest, tar_member
-    from shard_tools.images import PhotoOptions, prepare
+    from shard_tools.photos.prepare import PhotoOptions, prepare
+    from shard_tools.store.store import photo_digest, tar_member
 
     data = [file.read_bytes() for file in bench.files[:512]]
     full, trusting = PhotoOptions(), PhotoOptions(check="header")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shard_tools.images import PhotoError, PhotoOptions, prepare
+from shard_tools.photos.prepare import PhotoError, PhotoOptions, prepare
 
 Damage = Callable[[bytearray, np.random.Generator], None]
 

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.environment import describe, repository
-from shard_tools.duplicates import COARSE_BITS, FINGERPRINTS_SCHEMA, group_photos
-from shard_tools.fingerprint import fingerprint
+from shard_tools.duplicates.fingerprint import fingerprint
+from shard_tools.duplicates.grouping import COARSE_BITS, FINGERPRINTS_SCHEMA, group_photos
 
 FULL = 1_580_470
 _FINE_FLIPS = 20

@@ -28,7 +28,7 @@ from glr_fast.data.health import Health
 from glr_fast.data.plan import Plan, Samples
 from glr_fast.data.source import PhotoSource
 from glr_fast.data.supply import Supply
-from shard_tools.format import Store
+from shard_tools.store.store import Store
 
 BATCH, SIDE = 256, 224
 DECODE, STEP = "bare nvImageCodec, full decode", "ResNet-50 training step (bf16)"

@@ -84,22 +84,23 @@ def synthesise(work: Path, rows: int) -> None:
 
 def plan_stages(work: Path, times: Times) -> None:
     """From label file and listing to shard plan, the tasks of all workers, tables and manifest."""
-    from shard_tools import labelled
-    from shard_tools.build import BuildOptions, plan_digest, subset
-    from shard_tools.finish import write_tables
-    from shard_tools.packing import pack_tasks
-    from shard_tools.photo_table import Listing
-    from shard_tools.plan import make_plan
-    from shard_tools.sources import FolderReader
-    from shard_tools.splits import assign_splits
-    from shard_tools.workfolder import WorkFolder
+    from shard_tools.build.builder import BuildOptions, plan_digest, subset
+    from shard_tools.build.packing import pack_tasks
+    from shard_tools.build.plan import make_plan
+    from shard_tools.build.splits import assign_splits
+    from shard_tools.build.tables import write_tables
+    from shard_tools.build.work_folder import WorkFolder
+    from shard_tools.sources.folder import FolderReader
+    from shard_tools.sources.kaggle import _joined
+    from shard_tools.sources.labels import read_labels
+    from shard_tools.sources.records import Listing
 
     listing = Listing(pq.read_table(work / "files.parquet"), FolderReader(str(work)))
     options = BuildOptions(source=work, out=work / "store", shard_size=SHARD_SIZE)
     with timed(times, "read labels"):
-        table = labelled.read_labels(work / "train.csv")
+        table = read_labels(work / "train.csv")
     with timed(times, "records and classes"):
-        records = labelled._joined("kaggle", listing, table, "train.csv", None)
+        records = _joined("kaggle", listing, table, "train.csv", None)
         records = subset(records, options)
     keys = records.photos["key"]
     with timed(times, "split"):
@@ -125,8 +126,8 @@ def plan_stages(work: Path, times: Times) -> None:
 
 def made_up(records: Any, plan: Any, shard: Any) -> Any:
     """What packing a shard would report, for photos of made-up sizes."""
-    from shard_tools.format import ShardInfo
-    from shard_tools.writer import ROWS_SCHEMA, PackResult
+    from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult
+    from shard_tools.store.store import ShardInfo
 
     rows = plan.order[shard.start : shard.stop]
     random = np.random.default_rng(int(rows[0]))
@@ -151,7 +152,7 @@ def made_up(records: Any, plan: Any, shard: Any) -> Any:
 
 def index_stages(work: Path, times: Times) -> None:
     """``glr-shard index --policy balanced``: one epoch with all that is read for it; and two."""
-    from shard_tools.indexes import IndexOptions, write_index
+    from shard_tools.sampling.write_index import IndexOptions, write_index
 
     for epochs in (1, 2):
         name = f"bench-{epochs}"
@@ -164,7 +165,7 @@ def open_stages(work: Path, times: Times) -> None:
     """What each rank of a training run does before its first batch."""
     from glr_fast.data.plan import Plan, Samples
     from glr_fast.data.source import PhotoSource
-    from shard_tools.format import Store
+    from shard_tools.store.store import Store
 
     before = peak_gib()
     with timed(times, "open for training"):
@@ -178,7 +179,7 @@ def open_stages(work: Path, times: Times) -> None:
 
 def tree_stages(work: Path, times: Times) -> None:
     """A walk through a real folder of that many (empty) files, in memory."""
-    from shard_tools.sources import list_files
+    from shard_tools.sources.folder import list_files
 
     paths = pq.read_table(work / "files.parquet")["path"]
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:

@@ -29,7 +29,7 @@ from glr_fast.data.cpu import decode_region, make_decoder
 from glr_fast.data.plan import BatchPlan, Plan, Samples
 from glr_fast.data.resample import resize_antialiased
 from glr_fast.data.source import PhotoSource
-from shard_tools.format import Store
+from shard_tools.store.store import Store
 
 BATCH, REPETITIONS, SIDE = 256, 3, 224
 

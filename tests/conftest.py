@@ -31,7 +31,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def store(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of those photos: original bytes, several shards."""
-    from shard_tools.build import BuildOptions, build_store
+    from shard_tools.build.builder import BuildOptions, build_store
 
     out = tmp_path_factory.mktemp("store") / "store"
     build_store(BuildOptions(source=photos, out=out, shard_size=20), workers=1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.peers import Job
 from glr_fast.data.source import PhotoSource
-from shard_tools.format import Store
+from shard_tools.store.store import Store
 
 
 def image_folder(job: Job) -> Path:

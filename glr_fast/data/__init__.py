@@ -12,8 +12,8 @@ from glr_fast.data.loader import (
     usable_cores,
 )
 from glr_fast.data.plan import Plan, Rank
-from shard_tools.format import Store, StoreError
-from shard_tools.policies import POLICIES
+from shard_tools.sampling.policies import POLICIES
+from shard_tools.store.store import Store, StoreError
 
 __all__ = [
     "IMAGENET_MEAN",

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from shard_tools.format import ShardInfo, Store, StoreError
+from shard_tools.store.store import ShardInfo, Store, StoreError
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from glr_fast.data.plan import BatchPlan, Plan
-from shard_tools.format import Store, StoreError
+from shard_tools.store.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 

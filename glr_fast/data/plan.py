@@ -16,9 +16,9 @@ import numpy as np
 
 from glr_fast.data import crops
 from glr_fast.data.augment import Augmentation, rarity
-from shard_tools.balance import epoch_order, stream_key, windowed
-from shard_tools.format import EpochIndex, Store, StoreError
-from shard_tools.policies import parse_policy
+from shard_tools.sampling.orders import epoch_order, stream_key, windowed
+from shard_tools.sampling.policies import parse_policy
+from shard_tools.store.store import EpochIndex, Store, StoreError
 
 Remainder = Literal["drop", "pad"]
 

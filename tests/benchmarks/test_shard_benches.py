@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks import bench_duplicates, bench_scale
-from shard_tools.duplicates import group_photos
-from shard_tools.format import Store
+from shard_tools.duplicates.grouping import group_photos
+from shard_tools.store.store import Store
 
 
 def test_planted_copies_are_found_and_no_others() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shard_tools.format import Store
-from shard_tools.report import write_report
+from shard_tools.report.write import write_report
+from shard_tools.store.store import Store
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -24,7 +24,7 @@ from glr_fast.data.dali import DaliBackend
 from glr_fast.data.loader import BackendName
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.supply import Watchdog
-from shard_tools.indexes import IndexOptions, write_index
+from shard_tools.sampling.write_index import IndexOptions, write_index
 from tests.helpers.photos import jpeg
 
 PHOTO = jpeg(0, 40, 30)
@@ -57,7 +57,7 @@ def test_pixels_agree_with_the_reference(store: Path, backend: BackendName, spli
 
 @pytest.mark.parametrize("backend", FAST)
 def test_pixels_agree_on_real_photos(shared: Path, tmp_path: Path, backend: BackendName) -> None:
-    from shard_tools.build import BuildOptions, build_store
+    from shard_tools.build.builder import BuildOptions, build_store
 
     build_store(BuildOptions(source=shared / "data" / "landmarks13", out=tmp_path / "s"), workers=2)
     _compare(tmp_path / "s", backend, "test", image_size=224)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from shard_tools.format import (
+from shard_tools.store.store import (
     SAMPLES_SCHEMA,
     TAR_END,
     IndexEntry,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shard_tools.build import BuildOptions, build_store
-from shard_tools.images import PhotoOptions
+from shard_tools.build.builder import BuildOptions, build_store
+from shard_tools.photos.prepare import PhotoOptions
 
 
 def picture(width: int = 48, height: int = 32, seed: int = 0) -> Image.Image:

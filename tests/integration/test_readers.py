@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shard_tools.format import SPLITS, Store
-from shard_tools.indexes import IndexOptions, write_index
-from shard_tools.verify import verify_store
+from shard_tools.sampling.write_index import IndexOptions, write_index
+from shard_tools.store.store import SPLITS, Store
+from shard_tools.verify.verifier import verify_store
 from tests.helpers.photos import built, kaggle
 
 Sample = tuple[str, int, bytes]

@@ -1,0 +1,239 @@
+"""Building a store: list the source, plan, pack the shards in parallel, write tables and manifest.
+
+Workers only execute the plan, so the bytes do not depend on their number, on the order in which
+they finish, or on how often the build was interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shard_tools.build.packing import pack_all
+from shard_tools.build.plan import DEFAULT_SHARD_SIZE, Plan, make_plan, select_classes
+from shard_tools.build.shard_writer import pack_shard
+from shard_tools.build.splits import DEFAULT_FRACTIONS, assign_splits, check_fractions
+from shard_tools.build.tables import Summary, write_tables
+from shard_tools.build.work_folder import WORK, WorkFolder, check_out, drop_empty
+from shard_tools.duplicates.grouping import POLICIES
+from shard_tools.duplicates.policy import deduplicated
+from shard_tools.files.remote import explained
+from shard_tools.photos.prepare import CHECKS, PhotoOptions
+from shard_tools.sources.detect import LAYOUTS, Records, read_source
+from shard_tools.store.store import FORMAT_VERSION, StoreError
+from shard_tools.workers.local import Executor
+
+
+class BuildInterruptedError(StoreError):
+    """The build was stopped with Ctrl-C; the message says how to go on."""
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """Everything that decides a store. Equal options over equal photos give equal bytes."""
+
+    source: Path
+    """Folder, zip or table of photos."""
+    out: Path
+    """Folder of the store, or ``remote.location`` of its URL; new, empty, or unfinished."""
+    layout: str | None = None
+    """One of ``records.LAYOUTS``; None finds out."""
+    labels: Path | None = None
+    """Label file, where the layout has a choice; None takes the one beside the photos."""
+    duplicates: str = "one-split"
+    """One of ``duplicates.POLICIES``; any but ``keep`` reads the whole source once more, before."""
+    photo: PhotoOptions = field(default_factory=PhotoOptions)
+    """What is done to every photo."""
+    top_classes: int | None = None
+    """How many of the largest classes go in; None for all."""
+    min_images: int = 1
+    """The fewest photos a class may have."""
+    splits: tuple[float, float, float] = DEFAULT_FRACTIONS
+    """Fractions of train, val and test."""
+    seed: int = 0
+    """Of split and shuffle."""
+    shard_size: int = DEFAULT_SHARD_SIZE
+    """The most photos in a shard."""
+
+    def __post_init__(self) -> None:
+        check_fractions(self.splits)
+        short, quality = self.photo.resize_short, self.photo.quality
+        for name, value, low, high in (
+            ("resize-short", short, 1, 65_500),
+            ("quality", quality, 1, 100),
+            ("top-classes", self.top_classes, 1, None),
+            ("min-images", self.min_images, 0, None),
+            ("shard-size", self.shard_size, 1, None),
+            ("seed", self.seed, 0, 2**63 - 1),
+        ):
+            if value is not None and (value < low or (high is not None and value > high)):
+                span = f"{low} or more" if high is None else f"{low} to {high}"
+                raise StoreError(f"--{name} is {value}; it must be {span}")
+        if self.photo.check not in CHECKS:
+            raise StoreError(f"--check {self.photo.check!r} is unknown; give {' or '.join(CHECKS)}")
+        if self.photo.check == "header" and self.duplicates != "keep":
+            raise StoreError(
+                f"--check header would save nothing: --duplicates {self.duplicates} decodes every "
+                "photo; give --duplicates keep as well, or leave out --check"
+            )
+        if self.layout not in (None, *LAYOUTS):
+            raise StoreError(f"--layout {self.layout!r} is unknown; give {' or '.join(LAYOUTS)}")
+        if self.duplicates not in POLICIES:
+            names = " or ".join(POLICIES)
+            raise StoreError(f"--duplicates {self.duplicates!r} is unknown; give {names}")
+
+    def deciding(self) -> dict[str, Any]:
+        """The options that decide the bytes, as the manifest lists them."""
+        return {
+            "layout": self.layout,
+            "labels": self.labels and self.labels.name,
+            "duplicates": self.duplicates,
+            "resize_short": self.photo.resize_short,
+            "quality": self.photo.quality,
+            "max_pixels": self.photo.max_pixels,
+            "check": self.photo.check,
+            "top_classes": self.top_classes,
+            "min_images": self.min_images,
+            "splits": list(self.splits),
+            "shard_size": self.shard_size,
+        }
+
+
+def build_store(
+    options: BuildOptions, workers: int | Executor, progress: bool | None = None
+) -> Summary:
+    """Build a store, or go on with one that was interrupted.
+
+    Args:
+        options: what to build.
+        workers: processes that pack, or where else to do it; the result does not depend on it.
+        progress: show a bar; None shows it where stderr is a terminal.
+
+    Raises:
+        StoreError: of sources, options, a full disk, a dead worker: whatever a user can put right.
+    """
+    started = time.monotonic()
+    executor = Executor(workers) if isinstance(workers, int) else workers
+    try:
+        with explained(options.out):
+            check_out(options.out)
+    except OSError as error:
+        raise StoreError(f"--out {options.out}: {error}") from None
+    if options.source.exists():
+        executor.prepare(pack_shard)
+    records = subset(read_source(options.source, options.layout, options.labels), options)
+    records = _without_leaks(records, options, executor, progress)
+    splits = assign_splits(
+        records.photos["key"],
+        records.labels,
+        records.classes["landmark_id"],
+        options.splits,
+        options.seed,
+        records.groups,
+    )
+    plan = make_plan(records.photos["key"], splits, options.seed, options.shard_size)
+    try:
+        work = WorkFolder(options.out, plan_digest(options, records, plan))
+        try:
+            with explained(options.out):
+                summary = _execute(options, records, plan, work, executor, progress)
+        except KeyboardInterrupt:
+            raise BuildInterruptedError(
+                f"interrupted: {work.done} of {len(plan.shards)} shards are done and kept in "
+                f"{options.out}; run the same command again to go on"
+            ) from None
+        finally:
+            work.close()
+    except OSError as error:
+        raise StoreError(_explain(error, options)) from None
+    return summary.after(time.monotonic() - started)
+
+
+def _without_leaks(
+    records: Records, options: BuildOptions, executor: Executor, progress: bool | None
+) -> Records:
+    """The records, with what the options ask for about duplicates."""
+    try:
+        with explained(options.out):
+            return deduplicated(records, options, options.out / WORK, executor, progress)
+    except KeyboardInterrupt:
+        raise BuildInterruptedError(
+            f"interrupted while looking for duplicates; what was scanned is kept in {options.out}; "
+            "run the same command again to go on"
+        ) from None
+    except OSError as error:
+        raise StoreError(_explain(error, options)) from None
+
+
+def _execute(
+    options: BuildOptions,
+    records: Records,
+    plan: Plan,
+    work: WorkFolder,
+    executor: Executor,
+    progress: bool | None,
+) -> Summary:
+    """Everything that writes: shards, tables, the manifest last."""
+    if work.finished_store:
+        summary = Summary.of_store(options.out)
+    else:
+        results = pack_all(options, records, plan, work, executor, progress)
+        packed = drop_empty(options.out, results)
+        summary = write_tables(options, records, results, packed)
+    work.remove()
+    return summary
+
+
+def subset(records: Records, options: BuildOptions) -> Records:
+    """The records of the classes that the options ask for, labelled anew.
+
+    Raises:
+        StoreError: nothing is left.
+    """
+    kept = select_classes(
+        records.labels, len(records.classes), options.top_classes, options.min_images
+    )
+    if len(kept) == len(records.classes):
+        return records
+    labels = np.full(len(records.classes), -1, np.int32)
+    labels[kept] = np.arange(len(kept))
+    rows = pa.array(np.flatnonzero(labels[records.labels] >= 0))
+    known = records.whole_digests
+    return replace(
+        records,
+        photos=records.photos.take(rows),
+        labels=labels[records.labels[rows.to_numpy()]],
+        whole_digests=None if known is None else known.take(rows),
+        classes=records.classes.take(pa.array(kept)),
+    )
+
+
+def plan_digest(options: BuildOptions, records: Records, plan: Plan) -> str:
+    """A digest of everything that decides the shards: builds that share it may share shards."""
+    digest = hashlib.sha256()
+    head = [FORMAT_VERSION, options.deciding(), options.seed, [str(s) for s in plan.shards]]
+    digest.update(json.dumps([*head, str(options.source.resolve())], default=str).encode())
+    digest.update(plan.order.tobytes())
+    digest.update(records.labels.tobytes())
+    for column in records.photos.columns:
+        for chunk in column.chunks:
+            for buffer in pa.concat_arrays([chunk]).buffers()[1:]:
+                digest.update(buffer)
+    return digest.hexdigest()
+
+
+def _explain(error: OSError, options: BuildOptions) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"--out {options.out}: the disk is full ({error.strerror}); finished shards are kept: "
+            "make room, then run the same command again to go on"
+        )
+    return f"{error}; put that right, then run the same command again to go on"

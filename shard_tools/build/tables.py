@@ -1,0 +1,224 @@
+"""The last step of a build: samples, classes, rejected, manifest, and the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult
+from shard_tools.columns import pc
+from shard_tools.duplicates.grouping import FILE as DUPLICATES
+from shard_tools.sources.detect import REJECTED_SCHEMA, Records
+from shard_tools.sources.labels import read_csv
+from shard_tools.store.store import (
+    CLASSES,
+    CLASSES_SCHEMA,
+    MANIFEST,
+    REJECTED,
+    SAMPLES,
+    SAMPLES_SCHEMA,
+    SPLITS,
+    Manifest,
+    Store,
+    StoreError,
+    atomic_open,
+    write_table,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    from shard_tools.build.builder import BuildOptions
+
+_LISTED = 20
+"""Classes named in the summary, at most."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a build came to."""
+
+    out: Path
+    manifest: Manifest
+    rejected: dict[str, int]
+    """Number by reason."""
+    seconds: float = 0.0
+    """Of this run."""
+
+    def after(self, seconds: float) -> Summary:
+        """The same, with the time it took."""
+        return replace(self, seconds=seconds)
+
+    @classmethod
+    def of_store(cls, out: Path) -> Summary:
+        """The summary of a store that is finished."""
+        rejected = read_csv(out / REJECTED, ("reason",), (out / REJECTED).read_bytes())
+        return cls(out, Store.open(out).manifest, _by_reason(rejected))
+
+    def text(self) -> str:
+        """The summary in a few lines."""
+        counts, shards = self.manifest.counts, self.manifest.shards
+        size = sum(shard.bytes for shard in shards)
+        rate = counts["photos"] / max(self.seconds, 1e-9)
+        by_split = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS)
+        lines = [
+            f"photos    {counts['photos']:,} ({by_split})",
+            f"classes   {counts['classes']:,}",
+            f"shards    {len(shards):,}, {size / 1e6:,.1f} MB",
+            f"time      {self.seconds:.1f} s, {rate:,.0f} photos/s",
+            f"rejected  {counts['rejected']:,}",
+            *(f"          {number:,} {reason}" for reason, number in self.rejected.items()),
+        ]
+        if self.rejected:
+            lines.append(f"          each one is listed in {self.out / REJECTED}")
+        lines += duplicate_lines(self.manifest.notes.get("duplicates"))
+        if self.manifest.options.get("check") == "header":
+            lines.append("warning   photos were not decoded; glr-shard verify --decode does that")
+        untrained = self.manifest.notes["classes_without_train_photo"]
+        if untrained:
+            names = ", ".join(untrained[:_LISTED]) + (", ..." if len(untrained) > _LISTED else "")
+            lines.append(f"warning   {len(untrained):,} classes without a photo to train: {names}")
+        return "\n".join([*lines, f"store     {self.out}"])
+
+
+def duplicate_lines(notes: Mapping[str, int] | None) -> list[str]:
+    """What the summary says of duplicates: nothing where none were found, or looked for."""
+    if not notes or not notes["groups"]:
+        return []
+    fate = f"{notes['dropped']:,} dropped" if notes["dropped"] else "each group in one split"
+    lines = [
+        f"copies    {notes['photos']:,} photos in {notes['groups']:,} groups "
+        f"({notes['exact']:,} to the byte), {fate}; listed in {DUPLICATES}"
+    ]
+    if notes["groups_with_label_conflict"]:
+        number = notes["groups_with_label_conflict"]
+        lines.append(f"warning   {number:,} groups of duplicates have more than one label")
+    return lines
+
+
+def write_tables(
+    options: BuildOptions,
+    records: Records,
+    results: Sequence[PackResult],
+    packed: Sequence[PackResult],
+) -> Summary:
+    """Write the tables of a store, its manifest last.
+
+    Args:
+        options: of the build.
+        records: that went in.
+        results: of every shard, in the order of the plan.
+        packed: those with photos in them.
+
+    Raises:
+        StoreError: no photo got in.
+    """
+    rejected = pa.concat_tables([records.rejected, _rejected(results, records)])
+    reasons = _by_reason(rejected)
+    with atomic_open(options.out / REJECTED) as file:
+        csv.write_csv(rejected, file)
+    if not packed:
+        worst = ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
+        raise StoreError(f"no photo could be packed: {worst}; see {options.out / REJECTED}")
+    rows = pa.concat_tables([result.rows for result in packed])
+    samples, counts = _samples(rows, packed, records)
+    if records.duplicates is not None:
+        with atomic_open(options.out / DUPLICATES) as file:
+            csv.write_csv(records.duplicates, file)
+    write_table(options.out / SAMPLES, samples, SAMPLES_SCHEMA)
+    write_table(options.out / CLASSES, _classes(records, counts), CLASSES_SCHEMA)
+    manifest = _manifest(options, records, packed, counts, len(rejected))
+    write_text(options.out / MANIFEST, manifest.to_json())
+    return Summary(options.out, manifest, reasons)
+
+
+def _by_reason(rejected: pa.Table) -> dict[str, int]:
+    return dict(Counter(rejected["reason"].to_pylist()).most_common())
+
+
+def _samples(
+    rows: pa.Table, packed: Sequence[PackResult], records: Records
+) -> tuple[pa.Table, np.ndarray]:
+    """The samples table, and photos per class and split of shape (classes, 3)."""
+    labels = rows["label"].to_numpy()
+    sizes = [result.info.samples for result in packed]
+    shard = np.repeat(np.arange(len(packed), dtype=np.int32), sizes)
+    of_shard = np.array([SPLITS.index(result.info.split) for result in packed], np.int32)
+    split = of_shard[shard]
+    classes = len(records.classes)
+    counts = np.bincount(labels * len(SPLITS) + split, minlength=classes * len(SPLITS))
+    ids = records.classes["landmark_id"].combine_chunks()
+    derived = {
+        "landmark_id": _dictionary(labels, ids),
+        "split": _dictionary(split, pa.array(SPLITS)),
+        "shard": _dictionary(shard, pa.array([result.info.name for result in packed])),
+    }
+    columns = [
+        rows[name] if name in ROWS_SCHEMA.names else derived[name] for name in SAMPLES_SCHEMA.names
+    ]
+    return pa.table(columns, names=SAMPLES_SCHEMA.names), counts.reshape(classes, len(SPLITS))
+
+
+def _dictionary(codes: np.ndarray, values: pa.Array) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), values)
+
+
+def _classes(records: Records, counts: np.ndarray) -> pa.Table:
+    columns: dict[str, Any] = {
+        "label": np.arange(len(counts), dtype=np.int32),
+        "landmark_id": records.classes["landmark_id"],
+        "name": records.classes["name"],
+    }
+    columns |= {split: counts[:, place] for place, split in enumerate(SPLITS)}
+    return pa.table(columns)
+
+
+def _rejected(results: Sequence[PackResult], records: Records) -> pa.Table:
+    bad = [reject for result in results for reject in result.rejected]
+    labels = pa.array([reject.label for reject in bad], pa.int32())
+    columns = {
+        "key": [reject.key for reject in bad],
+        "path": [reject.path for reject in bad],
+        "landmark_id": pc.take(records.classes["landmark_id"], labels),
+        "reason": [reject.reason for reject in bad],
+        "detail": [reject.detail for reject in bad],
+    }
+    return pa.table(columns).cast(REJECTED_SCHEMA)
+
+
+def _manifest(
+    options: BuildOptions,
+    records: Records,
+    packed: Sequence[PackResult],
+    counts: np.ndarray,
+    rejected: int,
+) -> Manifest:
+    per_split = dict(zip(SPLITS, counts.sum(axis=0).tolist(), strict=True))
+    ids = records.classes["landmark_id"]
+    untrained = pa.array(np.flatnonzero(counts[:, 0] == 0))
+    return Manifest(
+        source={
+            "kind": records.kind,
+            "location": str(options.source),
+            "labels": records.label_file,
+        },
+        options=options.deciding() | {"layout": records.kind},
+        seed=options.seed,
+        counts={
+            "classes": len(records.classes),
+            "photos": int(counts.sum()),
+            **per_split,
+            "rejected": rejected,
+        },
+        shards=tuple(result.info for result in packed),
+        notes={
+            "classes_without_train_photo": pc.take(ids, untrained).to_pylist(),
+            **records.notes,
+        },
+    )

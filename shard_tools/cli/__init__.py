@@ -1,0 +1,3 @@
+from shard_tools.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,60 @@
+"""What a build does about duplicates: look for them, keep them in one split, or drop them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from shard_tools.columns import mask, one_array, pc
+from shard_tools.duplicates.grouping import find_duplicates
+from shard_tools.duplicates.scan import scan
+from shard_tools.sources.records import Records, rejects
+from shard_tools.workers.local import Executor
+
+if TYPE_CHECKING:
+    from shard_tools.build.builder import BuildOptions
+
+
+def deduplicated(
+    records: Records, options: BuildOptions, work: Path, executor: Executor, progress: bool | None
+) -> Records:
+    """The records with their duplicates grouped, or but one of each group left out.
+
+    Args:
+        records: of all photos that may go in.
+        options: of the build; its policy decides.
+        work: the work folder of the build, which keeps what has been scanned.
+        executor: who scans.
+        progress: show a bar; None shows it where stderr is a terminal.
+    """
+    if options.duplicates == "keep":
+        return records
+    fingerprints = scan(records, options.source, work, options.photo.max_pixels, executor, progress)
+    ids = records.classes["landmark_id"]
+    whole = pc.if_else(fingerprints["whole"], fingerprints["xxh128"], None)
+    drop = options.duplicates == "drop"
+    found = find_duplicates(fingerprints, records.photos, records.labels, ids, drop)
+    kept = np.flatnonzero(~found.dropped)
+    gone = records.photos.filter(mask(found.dropped))
+    groups = found.groups[found.dropped]
+    dropped = rejects(
+        "duplicate",
+        key=gone["key"],
+        path=gone["path"],
+        landmark_id=ids.take(pa.array(records.labels[found.dropped])),
+        detail=pa.array([f"group {group} in duplicates.csv" for group in groups], pa.string()),
+    )
+    return replace(
+        records,
+        photos=records.photos if len(kept) == len(found.groups) else records.photos.take(kept),
+        labels=records.labels[kept],
+        rejected=pa.concat_tables([records.rejected, dropped]),
+        groups=found.groups[kept],
+        whole_digests=one_array(whole).take(pa.array(kept)),
+        duplicates=found.table,
+        notes={**records.notes, "duplicates": found.notes()},
+    )

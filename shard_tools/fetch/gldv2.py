@@ -1,0 +1,233 @@
+"""``glr-shard fetch``: Google Landmarks v2 over HTTP: label files, tars, and their check sums.
+
+A file is written as ``<name>.part``, resumed wherever it was cut off, checked against the published
+md5, and only then gets its name. So a file that is there is whole, and a second run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import re
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from shard_tools.fetch.http import Downloader, GoneError, claimed, get_text, part_of
+from shard_tools.sources.labels import CLEAN, TRAIN
+from shard_tools.store.store import StoreError
+
+BASE_URL = "https://s3.amazonaws.com/google-landmark"
+SHARDS = 500
+"""Tars of the training set."""
+METADATA = (TRAIN, CLEAN, "train_label_to_category.csv")
+_JOBS, _RETRIES, _BACKOFF_S = 4, 8, 1.0
+_WRONG_MD5 = 3
+"""Times a file may arrive with the wrong check sum; it is fetched anew in between."""
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """What to fetch, and how patiently."""
+
+    dest: Path
+    """Folder that gets the files; made if it is missing. ``--source`` of a build."""
+    shards: tuple[int, ...] = ()
+    """Numbers of the tars."""
+    base_url: str = BASE_URL
+    jobs: int = _JOBS
+    """Files at a time."""
+    retries: int = _RETRIES
+    """Failures in a row, without a byte between them, after which a file is given up."""
+    backoff_s: float = _BACKOFF_S
+    """Seconds before the second try; doubled for each further one, 60 at most."""
+    check: bool = True
+    """Compare tars with the published md5."""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise StoreError(f"--jobs is {self.jobs}; it must be 1 or more")
+        if self.retries < 0:
+            raise StoreError(f"--retries is {self.retries}; it must be 0 or more")
+        if not re.match("https?://", self.base_url):
+            raise StoreError(f"--base-url {self.base_url}: give one that begins with https://")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file to fetch."""
+
+    name: str
+    """In the folder."""
+    url: str
+    md5_url: str | None
+    """Of the file that holds its check sum; None where none is published."""
+
+
+def parse_shards(text: str) -> tuple[int, ...]:
+    """Numbers such as ``0-9,12`` from the command line; ``all`` is ``0-499``.
+
+    Raises:
+        StoreError: not numbers from 0 to 499.
+    """
+    found: set[int] = set()
+    for part in (f"0-{SHARDS - 1}" if text == "all" else text).split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", part)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if low > high or high >= SHARDS:
+            raise StoreError(
+                f"--shards {text!r}: {part.strip()!r} is no number or range from 0 to "
+                f"{SHARDS - 1}; give such as 0-9,12 or all"
+            )
+        found.update(range(low, high + 1))
+    return tuple(sorted(found))
+
+
+def files_to_fetch(options: FetchOptions) -> list[RemoteFile]:
+    """Label files first, then the tars."""
+    base = options.base_url.rstrip("/")
+    files = [RemoteFile(name, f"{base}/metadata/{name}", None) for name in METADATA]
+    for number in options.shards:
+        name = f"images_{number:03d}"
+        md5 = f"{base}/md5sum/train/md5.{name}.txt" if options.check else None
+        files.append(RemoteFile(f"{name}.tar", f"{base}/train/{name}.tar", md5))
+    return files
+
+
+def fetch(options: FetchOptions, progress: bool | None = None) -> str:
+    """Fetch what is not there yet.
+
+    Args:
+        options: what to fetch.
+        progress: show a bar; None shows it where stderr is a terminal.
+
+    Returns:
+        What was done, in a line.
+
+    Raises:
+        StoreError: some files could not be fetched; the others are there.
+    """
+    files = files_to_fetch(options)
+    try:
+        options.dest.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"--dest {options.dest}: {error.strerror or error}") from None
+    hidden = not sys.stderr.isatty() if progress is None else not progress
+    stop, lock, failures = threading.Event(), threading.Lock(), list[StoreError]()
+    bar = tqdm(total=0, unit="B", unit_scale=True, disable=hidden, desc="fetch")
+
+    def advance(received: int, total: int) -> None:
+        with lock:
+            bar.total += total
+            bar.update(received)
+
+    def one(file: RemoteFile) -> bool:
+        downloader = Downloader(options.retries, options.backoff_s, stop, advance)
+        try:
+            return _fetch_one(file, options, downloader)
+        except StoreError as error:
+            failures.append(error)
+            return False
+
+    with bar, ThreadPoolExecutor(options.jobs) as pool:
+        try:
+            new = sum(pool.map(one, files))
+        except BaseException:  # Ctrl-C: running downloads end, and keep what they have
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    if failures:
+        more = f" (and {len(failures) - 1} more files)" if len(failures) > 1 else ""
+        raise StoreError(f"{failures[0]}{more}")
+    return f"{len(files)} files in {options.dest}: {new} fetched, {len(files) - new} were there"
+
+
+def _fetch_one(file: RemoteFile, options: FetchOptions, downloader: Downloader) -> bool:
+    """Fetch one file; whether it was not there yet.
+
+    Raises:
+        StoreError: it cannot be had.
+    """
+    path = options.dest / file.name
+    try:
+        if path.exists():
+            downloader.check_length(file.url, path)
+            return False
+        wanted = _published_md5(file, downloader) if file.md5_url else None
+        with claimed(path) as part:
+            if path.exists():  # another fetch has just finished it
+                return False
+            for _ in range(_WRONG_MD5):
+                downloader.download(file.url, path, part)
+                found = md5_file(part_of(path)) if wanted else None
+                downloader.forget(path)
+                if found == wanted:
+                    part_of(path).replace(path)
+                    return True
+                part.truncate(0)
+                part.seek(0)
+    except GoneError as error:
+        raise StoreError(
+            f"{error}; check --base-url ({options.base_url}) and --shards, or --no-check for a "
+            "mirror without md5 files"
+        ) from None
+    except OSError as error:
+        raise StoreError(_explain(error, path)) from None
+    raise StoreError(
+        f"{file.url}: arrived {_WRONG_MD5} times with an md5 other than the published {wanted}; "
+        "the server or a proxy is at fault: try again later, or another --base-url"
+    )
+
+
+def _explain(error: OSError, path: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"{path}: the disk is full; what has arrived is kept: make room, then run the same "
+            "command again to go on"
+        )
+    return f"{path}: {error}; run the same command again to go on where it stopped"
+
+
+def _published_md5(file: RemoteFile, downloader: Downloader) -> str:
+    assert file.md5_url is not None
+    text = get_text(file.md5_url, downloader)
+    found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
+    if found is None:
+        raise StoreError(f"{file.md5_url}: holds no md5; check --base-url, or give --no-check")
+    return found[0].lower()
+
+
+def md5_file(path: Path) -> str:
+    """Hex md5 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of ``glr-shard fetch``."""
+    parser.set_defaults(run=_run)
+    add = parser.add_argument
+    add("--dest", type=Path, required=True, metavar="DIR", help="folder that gets the files")
+    add("--shards", default="", metavar="0-9,12", help="tars to fetch, or all; default: none")
+    add("--base-url", default=BASE_URL, metavar="URL", help="of the bucket (%(default)s)")
+    add("--jobs", type=int, default=_JOBS, help="files at a time (%(default)s)")
+    add("--retries", type=int, default=_RETRIES, help="failures in a row (%(default)s)")
+    add("--no-check", action="store_true", help="do not compare with the published md5")
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    options = FetchOptions(
+        dest=parsed.dest,
+        shards=parse_shards(parsed.shards) if parsed.shards else (),
+        base_url=parsed.base_url,
+        jobs=parsed.jobs,
+        retries=parsed.retries,
+        check=not parsed.no_check,
+    )
+    print(fetch(options))
+    return 0

@@ -1,0 +1,123 @@
+"""Photos per class, of whatever has classes: a store, a source, a label file, a table of counts.
+
+Of a source only the labels are read where a label file is there: a second at full scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from shard_tools.columns import one_array, pc
+from shard_tools.sources.detect import Records, read_source
+from shard_tools.sources.labels import CLEAN, TRAIN, NameFile, class_table, column_names, read_csv
+from shard_tools.sources.labels import read_labels as read_label_file
+from shard_tools.store.files import holds_store
+from shard_tools.store.store import SPLITS, Store, StoreError
+
+ALL = "all"
+_COUNT = "^[0-9]{1,10}$"
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """How many photos each class has."""
+
+    kind: str
+    """``store``, ``source``, ``labels`` (only the label file was read) or ``counts``."""
+    where: Path
+    landmark_ids: pa.Array
+    """Strings, one per class."""
+    names: pa.Array
+    """Strings or null, one per class."""
+    splits: dict[str, np.ndarray]
+    """Photos per class by split, or under ``all`` alone. Each of shape (classes,), int64."""
+
+    @property
+    def total(self) -> np.ndarray:
+        """Photos per class over all splits. Shape (classes,), int64."""
+        return np.stack(list(self.splits.values())).sum(axis=0)
+
+    def title(self, label: int) -> str:
+        """What to call a class: its name, or its id."""
+        return self.names[label].as_py() or self.landmark_ids[label].as_py()
+
+
+def read_counts(path: Path, layout: str | None = None) -> ClassCounts:
+    """Photos per class of a store, a source, a label file or a table of counts.
+
+    Args:
+        path: a store; a source as for ``build``; or a CSV file: ``landmark_id,images`` where
+            ``images`` is a number (counts) or ids between blanks (labels), or ``id,landmark_id``.
+        layout: of a source, None to find out.
+
+    Raises:
+        StoreError: none of these.
+    """
+    if not path.exists():
+        raise StoreError(f"{path}: no such file or folder; check the path")
+    if path.is_file() and path.suffix.lower() == ".csv" and layout is None:
+        names = column_names(path)
+        if "landmark_id" in names and "path" not in names:
+            return _from_csv(path, names)
+    if holds_store(path) and layout in (None, "store"):
+        return of_store(Store.open(path))
+    label_file = _label_file(path) if layout in (None, "kaggle", "gldv2") else None
+    if label_file is not None:
+        return _of_labels(read_label_file(label_file), path, NameFile.in_folder(label_file.parent))
+    return of_records(read_source(path, layout), path)
+
+
+def of_store(store: Store) -> ClassCounts:
+    """Photos per class and split of a store."""
+    classes = store.classes()
+    splits = {split: classes[split].to_numpy().astype(np.int64) for split in SPLITS}
+    ids, names = one_array(classes["landmark_id"]), one_array(classes["name"])
+    return ClassCounts("store", store.path, ids, names, splits)
+
+
+def of_records(records: Records, path: Path) -> ClassCounts:
+    """Photos per class of a source that has been listed."""
+    counts = np.bincount(records.labels, minlength=len(records.classes)).astype(np.int64)
+    ids, names = one_array(records.classes["landmark_id"]), one_array(records.classes["name"])
+    return ClassCounts("source", path, ids, names, {ALL: counts})
+
+
+def _label_file(source: Path) -> Path | None:
+    """The label file of a source folder whose photos are called by their ids."""
+    files = [source / folder / name for name in (CLEAN, TRAIN) for folder in ("", "metadata")]
+    return next((file for file in files if file.is_file()), None)
+
+
+def _from_csv(path: Path, names: list[str]) -> ClassCounts:
+    if "images" not in names or "id" in names:
+        return _of_labels(read_label_file(path), path, NameFile.in_folder(path.parent))
+    table = read_csv(path, ("landmark_id", "images"))
+    if not pc.all(pc.match_substring_regex(table["images"], _COUNT), min_count=0).as_py():
+        return _of_labels(read_label_file(path), path, NameFile.in_folder(path.parent))
+    _check_rows(path, table)
+    classes, rows = class_table(table["landmark_id"], NameFile.in_folder(path.parent))
+    counts = np.zeros(len(classes), np.int64)
+    counts[rows] = table["images"].cast(pa.int64()).to_numpy()
+    ids, names_ = one_array(classes["landmark_id"]), one_array(classes["name"])
+    return ClassCounts("counts", path, ids, names_, {ALL: counts})
+
+
+def _check_rows(path: Path, table: pa.Table) -> None:
+    if not len(table):
+        raise StoreError(f"{path}: no classes; it needs a row landmark_id,images for each")
+    if pc.count_distinct(table["landmark_id"]).as_py() < len(table):
+        raise StoreError(f"{path}: a landmark_id stands in several rows; give one row per class")
+
+
+def _of_labels(table: pa.Table, path: Path, names: NameFile | None) -> ClassCounts:
+    """Photos per class of a label file: columns ``id`` and ``landmark_id``."""
+    if not len(table):
+        raise StoreError(f"{path}: no photo there that has a label")
+    classes, labels = class_table(table["landmark_id"], names)
+    counts = np.bincount(labels, minlength=len(classes)).astype(np.int64)
+    ids, named = one_array(classes["landmark_id"]), one_array(classes["name"])
+    return ClassCounts("labels", path, ids, named, {ALL: counts})

@@ -1,0 +1,140 @@
+"""``glr-shard stats``: figures of a store, a source or a table of counts, as text or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shard_tools.report.class_counts import ClassCounts, read_counts
+from shard_tools.report.statistics import SMALL_CLASS, Box, imbalance, largest
+from shard_tools.sources.detect import LAYOUTS
+from shard_tools.store.files import located
+from shard_tools.store.store import Store, StoreError
+
+PHOTO_FIGURES = ("width", "height", "aspect", "bytes")
+_WHAT = {
+    "store": "store",
+    "source": "source, as listed",
+    "labels": "from the label file alone; photos not looked at",
+    "counts": "table of counts",
+}
+
+
+def collect(path: Path, layout: str | None = None, top: int = 10) -> dict[str, Any]:
+    """All figures by name, ready for JSON.
+
+    Args:
+        path: what :func:`~shard_tools.report.class_counts.read_counts` takes.
+        layout: of a source, None to find out.
+        top: number of classes that are named.
+
+    Raises:
+        StoreError: nothing there to count.
+    """
+    if top < 0:
+        raise StoreError(f"--top is {top}; it must be 0 or more")
+    counts = read_counts(path, layout)
+    total = counts.total
+    if not total.any():
+        raise StoreError(f"{path}: no photos there")
+    figures: dict[str, Any] = {"path": str(path), "kind": counts.kind}
+    figures |= imbalance(total).as_dict()
+    if counts.kind == "store":
+        figures["splits"] = {name: _split(values) for name, values in counts.splits.items()}
+        figures |= _store_figures(Store.open(path))
+    figures["top"] = [_class(counts, label) for label in largest(total, top).tolist()]
+    return figures
+
+
+def _split(values: np.ndarray) -> dict[str, int]:
+    return {"photos": int(values.sum()), "classes": int((values > 0).sum())}
+
+
+def _class(counts: ClassCounts, label: int) -> dict[str, Any]:
+    id_, name = counts.landmark_ids[label].as_py(), counts.names[label].as_py()
+    return {"landmark_id": id_, "name": name, "photos": int(counts.total[label])}
+
+
+def _store_figures(store: Store) -> dict[str, Any]:
+    table = store.samples(["size", "width", "height"])
+    width, height, size = (table[name].to_numpy() for name in ("width", "height", "size"))
+    values = (width, height, width / height, size)
+    shards = store.manifest.shards
+    return {
+        "photo": {
+            name: asdict(Box.of(column)) for name, column in zip(PHOTO_FIGURES, values, strict=True)
+        },
+        "photo_bytes": int(size.sum(dtype=np.int64)),
+        "shards": len(shards),
+        "shard_bytes": sum(shard.bytes for shard in shards),
+        "rejected": store.manifest.counts["rejected"],
+    }
+
+
+def text(figures: dict[str, Any]) -> str:
+    """The figures in a few lines."""
+    lines = [
+        f"{figures['path']} ({_WHAT[figures['kind']]})",
+        f"photos      {figures['photos']:,}",
+        f"classes     {figures['classes']:,}",
+    ]
+    for name, split in figures.get("splits", {}).items():
+        lines.append(f"  {name:<10}{split['photos']:,} photos of {split['classes']:,} classes")
+    lines += [
+        f"per class   max {figures['max']:,}, min {figures['min']:,}, "
+        f"median {figures['median']:g}, mean {figures['mean']:.1f}",
+        f"imbalance   Gini {figures['gini']:.3f}, largest : smallest {figures['ratio']:,.0f} : 1",
+        f"small       {figures['small']:.1%} of the classes have under {SMALL_CLASS} photos, "
+        f"{figures['singletons']:,} have one",
+        f"half        of the photos are of the {figures['half']:,} largest classes; "
+        f"as uneven as {figures['effective']:,.0f} equal ones",
+    ]
+    if "photo" in figures:
+        lines += _photo_lines(figures)
+    if figures["top"]:
+        lines.append("largest")
+        for place in figures["top"]:
+            name = f"  {place['name']}" if place["name"] else ""
+            lines.append(f"  {place['photos']:>9,}  {place['landmark_id']}{name}")
+    return "\n".join(lines)
+
+
+def _photo_lines(figures: dict[str, Any]) -> list[str]:
+    photo = figures["photo"]
+    lines = [
+        f"size        {figures['shard_bytes'] / 1e6:,.1f} MB in {figures['shards']:,} shards, "
+        f"photos {figures['photo_bytes'] / 1e6:,.1f} MB",
+        f"rejected    {figures['rejected']:,}",
+    ]
+    for name, digits, unit in (
+        ("width", 0, " px"),
+        ("height", 0, " px"),
+        ("aspect", 2, ""),
+        ("bytes", 0, " B"),
+    ):
+        box = photo[name]
+        low, median, high = (f"{box[part]:,.{digits}f}{unit}" for part in ("min", "median", "max"))
+        lines.append(f"{name:<11} min {low}, median {median}, max {high}")
+    return lines
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``glr-shard stats``."""
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("path", metavar="STORE|SOURCE|CSV", help="store, source, label file or counts")
+    add("--layout", choices=LAYOUTS, help="of a source; found out")
+    add("--top", type=int, default=10, metavar="N", help="classes to name (%(default)s)")
+    add("--json", action="store_true", help="as JSON")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print the figures."""
+    figures = collect(located(parsed.path), parsed.layout, parsed.top)
+    print(json.dumps(figures, indent=1) if parsed.json else text(figures))
+    return 0

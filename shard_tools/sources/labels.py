@@ -1,0 +1,162 @@
+"""Label files: which photo has which label, ids of classes in order, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from shard_tools.columns import one_array, pc
+from shard_tools.sources.zips import read_member
+from shard_tools.store.store import StoreError
+
+TRAIN = "train.csv"
+CLEAN = "train_clean.csv"
+#: Files that name the classes, the first that is there counts: file, column.
+NAME_FILES = (("landmarks.csv", "name"), ("train_label_to_category.csv", "category"))
+_INTEGER = "^[0-9]{1,18}$"
+_BLOCK = 64 << 20
+"""Bytes parsed at once: a line of ``train_clean.csv`` lists all photos of a class."""
+
+
+def read_csv(path: Path, columns: Sequence[str], data: bytes | None = None) -> pa.Table:
+    """Columns of a CSV file with a header, all as strings without blanks around them.
+
+    Args:
+        path: of the file.
+        columns: that it must have; all that it has if empty.
+        data: its content if it is not on disk; ``path`` is then only for messages.
+
+    Raises:
+        StoreError: no such file, or columns missing, or not a CSV file.
+    """
+    names = column_names(path, data)
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise StoreError(
+            f"{path}: no column {' and no column '.join(missing)}; it has {', '.join(names)}"
+        )
+    columns = list(columns) or names
+    convert = csv.ConvertOptions(
+        include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
+    )
+    try:
+        file = path if data is None else pa.BufferReader(data)
+        options = csv.ReadOptions(block_size=_BLOCK)
+        table = csv.read_csv(file, read_options=options, convert_options=convert)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
+    return pa.table([pc.utf8_trim_whitespace(column) for column in table.columns], columns)
+
+
+def read_labels(path: Path, data: bytes | None = None) -> pa.Table:
+    """The label of every id, from either form of label file.
+
+    Either ``id,landmark_id`` with a row per photo, or, as ``train_clean.csv``,
+    ``landmark_id,images`` with a row per class and its ids between blanks.
+
+    Args:
+        path: of the file.
+        data: its content if it is not on disk.
+
+    Returns:
+        Columns ``id`` and ``landmark_id``, strings.
+
+    Raises:
+        StoreError: neither of them.
+    """
+    names = column_names(path, data)
+    if "images" not in names or "id" in names:
+        return read_csv(path, ("id", "landmark_id"), data)
+    table = read_csv(path, ("landmark_id", "images"), data)
+    lists = one_array(pc.utf8_split_whitespace(table["images"]))
+    parents = pc.list_parent_indices(lists)
+    columns = {"id": pc.list_flatten(lists), "landmark_id": table["landmark_id"].take(parents)}
+    table = pa.table(columns)
+    return table.filter(pc.not_equal(table["id"], ""))
+
+
+def column_names(path: Path, data: bytes | None = None) -> list[str]:
+    """The header of a CSV file.
+
+    Raises:
+        StoreError: no such file, or not a CSV file.
+    """
+    if data is None and not path.is_file():
+        raise StoreError(f"{path}: no such file")
+    try:
+        options = csv.ReadOptions(block_size=_BLOCK)
+        with csv.open_csv(path if data is None else pa.BufferReader(data), options) as reader:
+            return reader.schema.names
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
+
+
+@dataclass(frozen=True)
+class NameFile:
+    """One of ``NAME_FILES``, found beside the photos."""
+
+    path: Path
+    column: str
+    data: bytes | None = None
+    """Its content, where it is a member of a zip."""
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> NameFile | None:
+        """The one in a folder, None if there is none."""
+        found = [cls(folder / file, column) for file, column in NAME_FILES]
+        return next((name for name in found if name.path.is_file()), None)
+
+    @classmethod
+    def in_zip(cls, zipped: Path, members: pa.Table, prefix: str) -> NameFile | None:
+        """The one in a folder of a zip, None if there is none."""
+        for file, column in NAME_FILES:
+            if pc.any(pc.equal(members["path"], prefix + file)).as_py():
+                return cls(zipped / file, column, read_member(zipped, members, prefix + file))
+        return None
+
+
+def class_table(
+    landmark_ids: pa.ChunkedArray, names: NameFile | None
+) -> tuple[pa.Table, np.ndarray]:
+    """The classes of a source in the order of their labels, and the label of every photo.
+
+    Classes stand in the order of their numbers where all ids are integers, else of their names.
+
+    Args:
+        landmark_ids: of every photo, strings. Length N.
+        names: the file that names the classes, where there is one.
+
+    Returns:
+        Table with columns ``landmark_id`` and ``name``; labels of shape (N,), int32.
+    """
+    ids = pc.unique(landmark_ids)
+    numeric = pc.all(pc.match_substring_regex(ids, _INTEGER)).as_py()
+    numbers = ids.cast(pa.int64()) if numeric else pa.array(np.zeros(len(ids), np.int64))
+    keys = [("number", "ascending"), ("id", "ascending")]
+    order = pc.sort_indices(pa.table({"number": numbers, "id": ids}), sort_keys=keys)
+    ids = ids.take(order)
+    labels = pc.index_in(landmark_ids, value_set=ids).to_numpy().astype(np.int32)
+    return pa.table({"landmark_id": ids, "name": class_names(ids, names)}), labels
+
+
+def class_names(ids: pa.Array, file: NameFile | None) -> pa.Array:
+    """Names of classes; null where none is given."""
+    if file is None:
+        return pa.nulls(len(ids), pa.string())
+    table = read_csv(file.path, ("landmark_id", file.column), file.data)
+    names = one_array(table[file.column])
+    if file.column == "category":
+        names = pa.array([category_name(url) for url in names.to_pylist()], pa.string())
+    found = names.take(pc.index_in(ids, value_set=one_array(table["landmark_id"])))
+    return pc.if_else(pc.equal(found, ""), pa.scalar(None, pa.string()), found)
+
+
+def category_name(url: str) -> str:
+    """``Cologne Cathedral`` from ``http://commons.wikimedia.org/wiki/Category:Cologne_Cathedral``."""
+    return unquote(url.rpartition("Category:")[2]).replace("_", " ").strip()

@@ -1,0 +1,213 @@
+"""``glr-shard verify``: is this store what was built, and does every part agree with the others?
+
+verify_store(Path("store"), decode=True, workers=8)   # [] where all is well
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+
+from shard_tools.build.work_folder import WORK
+from shard_tools.photos.prepare import MAX_PIXELS
+from shard_tools.store.files import located, read_store_csv
+from shard_tools.store.store import (
+    CLASSES,
+    INDEX_DIR,
+    MANIFEST,
+    REJECTED,
+    SAMPLES,
+    Store,
+    StoreError,
+    label_digits,
+)
+from shard_tools.verify.index import check_indexes
+from shard_tools.verify.problems import Findings, Problem
+from shard_tools.verify.shard import COLUMNS, ShardTask, check_shard
+from shard_tools.verify.tables import (
+    DUPLICATES,
+    check_classes,
+    check_duplicates,
+    check_leakage,
+    check_manifest,
+    check_samples,
+)
+from shard_tools.workers.local import run_tasks
+
+_ENERGON = (".nv-meta", ".idx")
+"""What Megatron-Energon adds to a store that it prepares: a folder, and an index after each tar."""
+
+
+def verify_store(
+    path: Path, decode: bool = False, workers: int = 1, progress: bool = False
+) -> list[Problem]:
+    """Check a store: every file, every byte, every table against the others.
+
+    Args:
+        path: the store.
+        decode: also decode every photo with the strict decoder that the build used.
+        workers: processes for tars and photos; the result does not depend on it.
+        progress: show a bar on stderr.
+
+    Returns:
+        Problems, by file; empty where the store is whole.
+
+    Raises:
+        StoreError: no such folder, a number of workers under 1, or a worker that died.
+    """
+    if workers < 1:
+        raise StoreError(f"--workers is {workers}; it must be 1 or more")
+    if not path.is_dir():
+        raise StoreError(f"{path}: no such store folder; check the path")
+    try:
+        store = Store.open(path)
+    except StoreError as error:
+        return [Problem(MANIFEST, "manifest", _words(error, path))]
+    found = check_manifest(store.manifest)
+    if found:  # nothing can be checked against a manifest that contradicts itself
+        return found
+    samples, missing = _table(store, SAMPLES)
+    found += missing
+    found += _check_files(store)
+    found += _check_tables(store, samples)
+    found += _check_shards(store, samples, decode, workers, progress)
+    return sorted(found)
+
+
+def _words(error: StoreError, path: Path) -> str:
+    return str(error).removeprefix(f"{path}/{MANIFEST}: ").removeprefix(f"{path}: ")
+
+
+def _table(store: Store, name: str) -> tuple[pa.Table | None, list[Problem]]:
+    """A table of the store, or None and the problem that says why not."""
+    try:
+        return (store.samples() if name == SAMPLES else store.classes()), []
+    except (StoreError, pa.ArrowException) as error:
+        text = str(error).removeprefix(f"{store.path}/{name}: ")
+        return None, [Problem(name, "files", text)]
+
+
+def _check_tables(store: Store, samples: pa.Table | None) -> list[Problem]:
+    classes, found = _table(store, CLASSES)
+    found += _check_rejected(store)
+    if samples is None:
+        return found
+    order = check_samples(store.manifest, samples)
+    found += order
+    found += check_leakage(samples)
+    found += _check_duplicates(store, samples)
+    if classes is not None:
+        found += check_classes(store.manifest, classes, samples)
+    if not order:
+        found += check_indexes(store, samples)
+    return found
+
+
+def _check_duplicates(store: Store, samples: pa.Table) -> list[Problem]:
+    try:
+        groups = read_store_csv(store, DUPLICATES, ("group", "key"))
+        return check_duplicates(samples, groups) if groups is not None else []
+    except StoreError as error:
+        text = str(error).removeprefix(f"{store.path / DUPLICATES}: ")
+        return [Problem(DUPLICATES, "files", text)]
+
+
+def _check_rejected(store: Store) -> list[Problem]:
+    found = Findings(REJECTED)
+    try:
+        table = read_store_csv(store, REJECTED, ("key", "path", "reason"))
+    except StoreError as error:
+        found.add("files", str(error).removeprefix(f"{store.path / REJECTED}: "))
+        return found
+    said = store.manifest.counts.get("rejected")
+    if table is None:
+        found.add("files", "missing; every store has one")
+    elif len(table) != said:
+        found.add("rejected", f"has {len(table):,} rows, the manifest says {said}")
+    return found
+
+
+def _check_files(store: Store) -> list[Problem]:
+    """Files that are no part of the store, and what interrupted writing left behind."""
+    known = {MANIFEST, CLASSES, SAMPLES, REJECTED, DUPLICATES, INDEX_DIR, _ENERGON[0]}
+    for shard in store.manifest.shards:
+        known |= {shard.name, shard.index_name, f"{shard.name}{_ENERGON[1]}"}
+    found: list[Problem] = []
+    folders = [store.path, store.path / INDEX_DIR]
+    for entry in sorted(
+        entry for folder in folders if folder.is_dir() for entry in folder.iterdir()
+    ):
+        name = str(entry.relative_to(store.path))
+        if entry.name.startswith(".") and entry.suffix == ".tmp":
+            found.append(Problem(name, "files", "left half-written; remove it"))
+        elif name == WORK:
+            found.append(Problem(name, "files", "left over from the build; remove it"))
+        elif entry.parent == store.path and name not in known:
+            found.append(Problem(name, "files", "not part of the store: the manifest has no such"))
+        elif name == INDEX_DIR and not entry.is_dir():
+            found.append(Problem(name, "files", "is a file, not a folder"))
+    return found
+
+
+def _check_shards(
+    store: Store, samples: pa.Table | None, decode: bool, workers: int, progress: bool
+) -> list[Problem]:
+    shards = store.manifest.shards
+    starts = np.cumsum([0, *(shard.samples for shard in shards)])
+    columns = samples.select(COLUMNS) if samples is not None else None
+    limit = int(store.manifest.options.get("max_pixels") or MAX_PIXELS)
+
+    def task(place: int) -> ShardTask:
+        rows = None
+        if columns is not None:
+            last = place + 1 == len(shards)  # which is shown all the rows that are too many
+            stop = len(columns) if last else min(int(starts[place + 1]), len(columns))
+            rows = columns.take(np.arange(min(int(starts[place]), stop), stop))  # a copy to pickle
+        digits = label_digits(store.num_classes)
+        return ShardTask(store.path, shards[place], rows, digits, decode, limit)
+
+    tasks = [partial(task, place) for place in range(len(shards))]
+    disable = None if progress else True
+    with tqdm(total=int(starts[-1]), unit=" photos", disable=disable, leave=False) as bar:
+        results = run_tasks(check_shard, tasks, min(workers, max(len(tasks), 1)), bar.update)
+        return [problem for result in results for problem in result]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``glr-shard verify``."""
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("store", metavar="STORE", help="folder or URL of a store")
+    add("--decode", action="store_true", help="also decode every photo, strictly")
+    cores = len(os.sched_getaffinity(0))
+    add("--workers", type=int, default=cores, help="processes; same result (%(default)s)")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print what is wrong, one problem a line; exit code 1 where anything is."""
+    path = located(parsed.store)
+    problems = verify_store(path, parsed.decode, parsed.workers, progress=True)
+    for problem in problems:
+        print(problem.text())
+    if problems:
+        files = len({problem.where for problem in problems})
+        print(f"{parsed.store}: {len(problems):,} problems in {files:,} files")
+        return 1
+    print(_summary(Store.open(path), parsed.decode))
+    return 0
+
+
+def _summary(store: Store, decoded: bool) -> str:
+    shards = store.manifest.shards
+    size = sum(shard.bytes for shard in shards)
+    checked = "decoded and checked" if decoded else "checked, not decoded"
+    return (
+        f"{store.path}: whole: {store.manifest.counts['photos']:,} photos {checked}, "
+        f"{len(shards):,} shards, {size / 1e6:,.1f} MB"
+    )

@@ -1,0 +1,70 @@
+"""Stores in an object store, looked at from afar: verify, show, stats and eda (fsspec's memory)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shard_tools.cli import main
+from shard_tools.files.remote import location
+from shard_tools.sampling.write_index import IndexOptions, write_index
+from shard_tools.store.store import Store
+from shard_tools.verify.verifier import verify_store
+from tests.helpers.photos import add_photo, built, kaggle
+
+pytest.importorskip("upath", reason="universal-pathlib is not installed (extra s3)")
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("remote")
+    kaggle(root / "source", {"1": 9, "2": 3})
+    add_photo(root / "source", "stray", b"")
+    store = built(root / "source", root / "store", shard_size=5)
+    write_index(store, IndexOptions("balanced", 1, 0, "even"))
+    return store
+
+
+@pytest.fixture
+def url(local: Path) -> Iterator[str]:
+    url = "memory://bucket/store"
+    remote = location(url)
+    for file in local.rglob("*"):
+        if file.is_file():
+            (remote / file.relative_to(local).as_posix()).write_bytes(file.read_bytes())
+    yield url
+    remote.fs.rm("/bucket", recursive=True)  # type: ignore[attr-defined]
+
+
+def test_verify(url: str) -> None:
+    remote = location(url)
+    assert verify_store(remote, decode=True) == []
+    tar = remote / "train-000000.tar"
+    tar.write_bytes(tar.read_bytes()[:-1])
+    (remote / "notes.txt").write_bytes(b"")
+    (remote / "val-000000.idx").unlink()
+    found = {(problem.where, problem.check) for problem in verify_store(remote)}
+    assert found == {
+        ("notes.txt", "files"),
+        ("train-000000.tar", "files"),
+        ("train-000000.tar", "sha256"),
+        ("train-000000.tar", "tar"),
+        ("val-000000.idx", "files"),
+    }
+
+
+def test_show_stats_and_eda(
+    url: str, local: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = Store.open(local).samples()["key"][0].as_py()
+    outputs = []
+    for store in (url, str(local)):
+        photo, page = tmp_path / "p.jpg", tmp_path / "r.html"
+        assert main(["show", store, key, "--out", str(photo)]) == 0
+        assert main(["stats", store, "--top", "2"]) == 0
+        assert main(["eda", store, "--out", str(page)]) == 0
+        printed = capsys.readouterr().out.replace(store, "STORE")
+        outputs.append((printed, photo.read_bytes(), page.read_text().replace(store, "STORE")))
+    assert outputs[0] == outputs[1]
