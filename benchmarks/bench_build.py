@@ -193,7 +193,7 @@ def methods() -> dict[str, Callable[[Bench], float]]:
 def profile(bench: Bench) -> dict[str, float]:
     """Microseconds per photo of each step of packing, one at a time, in one process."""
     from shard_tools.photos.prepare import PhotoOptions, prepare
-    from shard_tools.store.store import photo_digest, tar_member
+    from shard_tools.store.shard import photo_digest, tar_member
 
     data = [file.read_bytes() for file in bench.files[:512]]
     full, trusting = PhotoOptions(), PhotoOptions(check="header")

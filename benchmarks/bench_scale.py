@@ -127,7 +127,7 @@ def plan_stages(work: Path, times: Times) -> None:
 def made_up(records: Any, plan: Any, shard: Any) -> Any:
     """What packing a shard would report, for photos of made-up sizes."""
     from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult
-    from shard_tools.store.store import ShardInfo
+    from shard_tools.store.manifest import ShardInfo
 
     rows = plan.order[shard.start : shard.stop]
     random = np.random.default_rng(int(rows[0]))

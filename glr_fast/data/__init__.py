@@ -12,8 +12,9 @@ from glr_fast.data.loader import (
     usable_cores,
 )
 from glr_fast.data.plan import Plan, Rank
+from shard_tools.errors import StoreError
 from shard_tools.sampling.policies import POLICIES
-from shard_tools.store.store import Store, StoreError
+from shard_tools.store.store import Store
 
 __all__ = [
     "IMAGENET_MEAN",

@@ -17,7 +17,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from shard_tools.store.store import ShardInfo, Store, StoreError
+from shard_tools.errors import StoreError
+from shard_tools.store.manifest import ShardInfo
+from shard_tools.store.store import Store
 
 logger = logging.getLogger(__name__)
 

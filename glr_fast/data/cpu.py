@@ -27,7 +27,7 @@ from glr_fast.data.color import color_matrices
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.resample import resize_antialiased
 from glr_fast.data.supply import Supply
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 
 #: Photos that a thread takes at once: few enough to keep all threads busy to the end of a batch.
 _CHUNK = 8

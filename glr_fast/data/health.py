@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from glr_fast.data.plan import BatchPlan, Plan
-from shard_tools.store.store import Store, StoreError
+from shard_tools.errors import StoreError
+from shard_tools.store.store import Store
 
 logger = logging.getLogger(__name__)
 

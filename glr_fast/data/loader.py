@@ -23,7 +23,9 @@ from glr_fast.data.plan import BatchPlan, Plan, Rank, Remainder, Samples
 from glr_fast.data.reference import ReferenceBackend
 from glr_fast.data.source import PhotoSource
 from glr_fast.data.supply import Supply, Watchdog
-from shard_tools.store.store import EpochIndex, Store, StoreError
+from shard_tools.errors import StoreError
+from shard_tools.store.epoch_index import EpochIndex
+from shard_tools.store.store import Store
 
 BackendName = Literal["auto", "dali", "cpu", "reference"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)

@@ -16,9 +16,11 @@ import numpy as np
 
 from glr_fast.data import crops
 from glr_fast.data.augment import Augmentation, rarity
+from shard_tools.errors import StoreError
 from shard_tools.sampling.orders import epoch_order, stream_key, windowed
 from shard_tools.sampling.policies import parse_policy
-from shard_tools.store.store import EpochIndex, Store, StoreError
+from shard_tools.store.epoch_index import EpochIndex
+from shard_tools.store.store import Store
 
 Remainder = Literal["drop", "pad"]
 

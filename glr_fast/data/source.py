@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from glr_fast.data.cache import ShardCache
-from shard_tools.store.store import Store, StoreError
+from shard_tools.errors import StoreError
+from shard_tools.store.store import Store
 
 _PAGE = mmap.PAGESIZE
 #: Shards of a remote store that stay mapped: what is removed from the cache must not keep its disk.

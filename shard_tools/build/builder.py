@@ -25,10 +25,11 @@ from shard_tools.build.tables import Summary, write_tables
 from shard_tools.build.work_folder import WORK, WorkFolder, check_out, drop_empty
 from shard_tools.duplicates.grouping import POLICIES
 from shard_tools.duplicates.policy import deduplicated
+from shard_tools.errors import StoreError
 from shard_tools.files.remote import explained
 from shard_tools.photos.prepare import CHECKS, PhotoOptions
 from shard_tools.sources.detect import LAYOUTS, Records, read_source
-from shard_tools.store.store import FORMAT_VERSION, StoreError
+from shard_tools.store.layout import FORMAT_VERSION
 from shard_tools.workers.local import Executor
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.build.hashing import hash_strings
-from shard_tools.store.store import SPLITS, StoreError
+from shard_tools.errors import StoreError
+from shard_tools.store.layout import SPLITS
 
 DEFAULT_SHARD_SIZE = 2048
 

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.build.hashing import hash_strings, uniform_integers
-from shard_tools.store.store import SPLITS, StoreError
+from shard_tools.errors import StoreError
+from shard_tools.store.layout import SPLITS
 
 DEFAULT_FRACTIONS = (0.72, 0.18, 0.10)
 TRAIN = 0

@@ -15,9 +15,11 @@ from pyarrow import csv
 from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult
 from shard_tools.columns import pc
 from shard_tools.duplicates.grouping import FILE as DUPLICATES
+from shard_tools.errors import StoreError
+from shard_tools.files.atomic import atomic_open, write_text
 from shard_tools.sources.detect import REJECTED_SCHEMA, Records
 from shard_tools.sources.labels import read_csv
-from shard_tools.store.store import (
+from shard_tools.store.layout import (
     CLASSES,
     CLASSES_SCHEMA,
     MANIFEST,
@@ -25,13 +27,9 @@ from shard_tools.store.store import (
     SAMPLES,
     SAMPLES_SCHEMA,
     SPLITS,
-    Manifest,
-    Store,
-    StoreError,
-    atomic_open,
-    write_table,
-    write_text,
 )
+from shard_tools.store.manifest import Manifest
+from shard_tools.store.store import Store, write_table
 
 if TYPE_CHECKING:
     from shard_tools.build.builder import BuildOptions

@@ -22,13 +22,14 @@ from shard_tools.build.plan import DEFAULT_SHARD_SIZE
 from shard_tools.build.splits import DEFAULT_FRACTIONS, parse_fractions
 from shard_tools.cli import show
 from shard_tools.duplicates.grouping import POLICIES
+from shard_tools.errors import StoreError
 from shard_tools.fetch import gldv2 as fetch
 from shard_tools.photos.prepare import CHECKS, PhotoOptions
 from shard_tools.report import stats
 from shard_tools.report import write as report
 from shard_tools.sources.detect import LAYOUTS
 from shard_tools.store.files import located
-from shard_tools.store.store import SPLITS, StoreError
+from shard_tools.store.layout import SPLITS
 from shard_tools.verify import verifier as verify
 from shard_tools.workers.local import EXECUTORS, Executor
 

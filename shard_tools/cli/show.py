@@ -9,8 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from shard_tools.columns import mask, pc
+from shard_tools.errors import StoreError
+from shard_tools.files.atomic import atomic_open
 from shard_tools.store.files import located, read_photo
-from shard_tools.store.store import ShardInfo, Store, StoreError, atomic_open
+from shard_tools.store.manifest import ShardInfo
+from shard_tools.store.store import Store
 
 _COLUMNS = ["key", "landmark_id", "label", "split", "shard", "offset", "size", "width", "height"]
 _FIRST = 10

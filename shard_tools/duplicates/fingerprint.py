@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from shard_tools.photos.prepare import MAX_PIXELS, PhotoError, grey
-from shard_tools.store.store import photo_digest
+from shard_tools.store.shard import photo_digest
 
 _SIDE = 32
 """Of the small picture, in pixels."""

@@ -21,11 +21,11 @@ from tqdm import tqdm
 from shard_tools.columns import one_array
 from shard_tools.duplicates.fingerprint import Fingerprint, fingerprint
 from shard_tools.duplicates.grouping import FINGERPRINTS_SCHEMA
+from shard_tools.files.atomic import atomic_open
 from shard_tools.files.remote import is_remote
 from shard_tools.photos.prepare import PhotoError
 from shard_tools.sources.folder import FILE_ERRORS, PhotoReader, reads
 from shard_tools.sources.records import Records
-from shard_tools.store.store import atomic_open
 from shard_tools.workers.local import Advance, Executor
 
 _VERSION = 2

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from shard_tools.errors import StoreError
 from shard_tools.fetch.http import Downloader, GoneError, claimed, get_text, part_of
 from shard_tools.sources.labels import CLEAN, TRAIN
-from shard_tools.store.store import StoreError
 
 BASE_URL = "https://s3.amazonaws.com/google-landmark"
 SHARDS = 500

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 
 _TIMEOUT_S = 30
 _CHUNK = 1 << 20

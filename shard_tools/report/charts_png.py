@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from shard_tools.files.atomic import atomic_open
 from shard_tools.report.charts_html import (
     BLUE,
     GRID,
@@ -28,7 +29,6 @@ from shard_tools.report.charts_html import (
 )
 from shard_tools.report.statistics import Box, Imbalance, concentration, frequency_curve, size_bands
 from shard_tools.report.survey import Survey
-from shard_tools.store.store import atomic_open
 
 _STYLE: dict[Any, Any] = {
     "font.size": 11,

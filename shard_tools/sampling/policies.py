@@ -26,7 +26,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 
 
 def balanced_share(counts: np.ndarray) -> np.ndarray:

@@ -22,18 +22,13 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import one_array, pc
+from shard_tools.errors import StoreError
 from shard_tools.files.remote import is_remote, put_folder
 from shard_tools.sampling.orders import epoch_order
 from shard_tools.sampling.policies import parse_policy
-from shard_tools.store.store import (
-    DALI_INDEX_VERSION,
-    INDEX_DIR,
-    SPLITS,
-    TAR_BLOCK,
-    Store,
-    StoreError,
-    label_digits,
-)
+from shard_tools.store.layout import INDEX_DIR, SPLITS
+from shard_tools.store.shard import DALI_INDEX_VERSION, TAR_BLOCK, label_digits
+from shard_tools.store.store import Store
 
 INDEX_FILE = "index.json"
 INDEX_FORMAT = "glr-index"

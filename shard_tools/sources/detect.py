@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from shard_tools.errors import StoreError
 from shard_tools.sources.kaggle import (
     class_folders,
     find_tars,
@@ -24,7 +25,7 @@ from shard_tools.sources.path_table import TABLE_SUFFIXES, path_table, store_pho
 from shard_tools.sources.records import PHOTOS_SCHEMA, REJECTED_SCHEMA, Records, rejects
 from shard_tools.sources.zips import SUFFIX as ZIP
 from shard_tools.sources.zips import read_directory
-from shard_tools.store.store import FORMAT_NAME, MANIFEST, StoreError
+from shard_tools.store.layout import FORMAT_NAME, MANIFEST
 
 __all__ = [
     "LAYOUTS",

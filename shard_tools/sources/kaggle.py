@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import mask, one_array, pc
+from shard_tools.errors import StoreError
 from shard_tools.sources.folder import FolderReader, is_photo, list_files, stems
 from shard_tools.sources.labels import CLEAN, TRAIN, NameFile, class_table, read_labels
 from shard_tools.sources.readers import SpanReader
 from shard_tools.sources.records import Listing, Records, file_rejects, photo_table, rejects
 from shard_tools.sources.tars import scan_tars
 from shard_tools.sources.zips import ZipReader, read_directory, read_member
-from shard_tools.store.store import StoreError
 
 #: Where label files stand beside tars: as fetched, or as in the bucket of GLDv2.
 _BESIDE_TARS = ("", "metadata")

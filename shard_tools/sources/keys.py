@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import pc
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST = 80

@@ -12,8 +12,8 @@ import pyarrow as pa
 from pyarrow import csv
 
 from shard_tools.columns import one_array, pc
+from shard_tools.errors import StoreError
 from shard_tools.sources.zips import read_member
-from shard_tools.store.store import StoreError
 
 TRAIN = "train.csv"
 CLEAN = "train_clean.csv"

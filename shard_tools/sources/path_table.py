@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shard_tools.columns import one_array, pc
+from shard_tools.errors import StoreError
 from shard_tools.sources.folder import FolderReader, stems
 from shard_tools.sources.kaggle import one_label_each
 from shard_tools.sources.labels import NameFile, class_table, column_names, read_csv
 from shard_tools.sources.readers import SpanReader
 from shard_tools.sources.records import REJECTED_SCHEMA, Records, photo_table
-from shard_tools.store.store import ShardInfo, Store, StoreError
+from shard_tools.store.manifest import ShardInfo
+from shard_tools.store.store import Store
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 _LABEL_COLUMNS = ("landmark_id", "label")

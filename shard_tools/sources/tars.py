@@ -15,7 +15,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from shard_tools.sources.readers import SPAN_SCHEMA
-from shard_tools.store.store import TAR_BLOCK
+from shard_tools.store.shard import TAR_BLOCK
 
 _THREADS = 8
 """Scan that many tars at once: each header is a wait for the disk."""

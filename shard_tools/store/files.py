@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from shard_tools.errors import StoreError
 from shard_tools.files.remote import is_remote, location
 from shard_tools.sources.labels import read_csv
-from shard_tools.store.store import MANIFEST, Store, StoreError
+from shard_tools.store.layout import MANIFEST
+from shard_tools.store.store import Store
 
 
 def located(text: str) -> Path:

@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.sampling.write_index import INDEX_FILE, INDEX_FORMAT, INDEX_VERSION
-from shard_tools.store.store import DALI_INDEX_VERSION, INDEX_DIR, IndexEntry, Store, label_digits
+from shard_tools.store.layout import INDEX_DIR
+from shard_tools.store.shard import DALI_INDEX_VERSION, IndexEntry, label_digits
+from shard_tools.store.store import Store
 from shard_tools.verify.problems import Findings, Problem
 from shard_tools.verify.tables import codes
 

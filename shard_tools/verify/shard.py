@@ -16,11 +16,11 @@ import pyarrow as pa
 from shard_tools.files.remote import is_remote
 from shard_tools.photos.jpeg_header import read_header
 from shard_tools.photos.prepare import PhotoError, PhotoOptions, prepare
-from shard_tools.store.store import (
+from shard_tools.store.manifest import ShardInfo
+from shard_tools.store.shard import (
     TAR_BLOCK,
     TAR_END,
     IndexEntry,
-    ShardInfo,
     class_member,
     dali_index,
     photo_digest,

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import one_array, pc
-from shard_tools.store.store import CLASSES, MANIFEST, SAMPLES, SPLITS, Manifest
+from shard_tools.store.layout import CLASSES, MANIFEST, SAMPLES, SPLITS
+from shard_tools.store.manifest import Manifest
 from shard_tools.verify.problems import Findings, Problem
 
 DUPLICATES = "duplicates.csv"

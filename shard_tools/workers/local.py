@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from typing import Any, TypeVar
 
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 from shard_tools.workers.local import Advance, Result, Task
 
 _AHEAD = 2

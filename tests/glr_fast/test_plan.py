@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from glr_fast.data.augment import Augmentation, rarity
 from glr_fast.data.plan import DRAWS_PER_PLACE, Plan, Rank, Samples, place_uniforms
+from shard_tools.errors import StoreError
 from shard_tools.sampling.policies import POLICIES
-from shard_tools.store.store import StoreError
 
 WORLD_SIZES = (1, 2, 3, 4, 8)
 

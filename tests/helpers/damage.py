@@ -14,15 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
-from shard_tools.store.store import (
-    SAMPLES_SCHEMA,
-    TAR_END,
-    IndexEntry,
-    Store,
-    class_member,
-    dali_index,
-    tar_member,
-)
+from shard_tools.store.layout import SAMPLES_SCHEMA
+from shard_tools.store.shard import TAR_END, IndexEntry, class_member, dali_index, tar_member
+from shard_tools.store.store import Store
 from tests.helpers.photos import encoded, picture
 
 TAR, IDX = "train-000000.tar", "train-000000.idx"

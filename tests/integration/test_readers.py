@@ -23,7 +23,8 @@ import numpy as np
 import pytest
 
 from shard_tools.sampling.write_index import IndexOptions, write_index
-from shard_tools.store.store import SPLITS, Store
+from shard_tools.store.layout import SPLITS
+from shard_tools.store.store import Store
 from shard_tools.verify.verifier import verify_store
 from tests.helpers.photos import built, kaggle
 

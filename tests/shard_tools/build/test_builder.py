@@ -16,15 +16,10 @@ import xxhash
 import shard_tools.build.packing
 import shard_tools.build.shard_writer
 from shard_tools.build.builder import BuildInterruptedError, BuildOptions, build_store
+from shard_tools.errors import StoreError
 from shard_tools.photos.prepare import PhotoOptions
-from shard_tools.store.store import (
-    CLASSES_SCHEMA,
-    FORMAT_VERSION,
-    SAMPLES_SCHEMA,
-    SPLITS,
-    Store,
-    StoreError,
-)
+from shard_tools.store.layout import CLASSES_SCHEMA, FORMAT_VERSION, SAMPLES_SCHEMA, SPLITS
+from shard_tools.store.store import Store
 from tests.helpers.photos import add_photo, built, jpeg, kaggle, pixels
 from tests.helpers.stores import rejected, same
 

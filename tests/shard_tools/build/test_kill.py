@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from shard_tools.build.work_folder import WORK
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 from tests.helpers.photos import built, kaggle
 from tests.helpers.stores import same
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shard_tools.build.plan import argsort, make_plan, select_classes
-from shard_tools.store.store import SPLITS, StoreError
+from shard_tools.errors import StoreError
+from shard_tools.store.layout import SPLITS
 
 
 def keys(count: int) -> pa.ChunkedArray:

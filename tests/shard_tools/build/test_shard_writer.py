@@ -22,7 +22,7 @@ import xxhash
 
 from shard_tools.build.shard_writer import PackTask, pack_shard
 from shard_tools.photos.prepare import PhotoOptions
-from shard_tools.store.store import tar_member
+from shard_tools.store.shard import tar_member
 from tests.helpers.photos import encoded, jpeg, picture
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shard_tools.build.splits import DEFAULT_FRACTIONS, assign_splits, parse_fractions, split_counts
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 
 fractions = st.tuples(st.integers(1, 100), st.integers(0, 100), st.integers(0, 100)).map(
     lambda parts: tuple(part / sum(parts) for part in parts)

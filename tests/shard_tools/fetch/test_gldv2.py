@@ -21,10 +21,10 @@ import pytest
 import shard_tools.fetch.gldv2
 import shard_tools.fetch.http
 from shard_tools.cli import main
+from shard_tools.errors import StoreError
 from shard_tools.fetch.gldv2 import METADATA, FetchOptions, fetch, files_to_fetch, parse_shards
 from shard_tools.fetch.http import Downloader, claimed
 from shard_tools.sources.detect import read_source
-from shard_tools.store.store import StoreError
 from tests.helpers.commands import error_of
 from tests.helpers.photos import kaggle
 from tests.helpers.sources import tars

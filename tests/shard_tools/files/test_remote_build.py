@@ -14,9 +14,10 @@ import shard_tools.build.packing
 from shard_tools import cli
 from shard_tools.build.builder import BuildInterruptedError, BuildOptions, build_store
 from shard_tools.build.shard_writer import PackTask, pack_shard
+from shard_tools.errors import StoreError
 from shard_tools.files.remote import RemoteError, location, sizes
 from shard_tools.sampling.write_index import IndexOptions, write_index
-from shard_tools.store.store import Store, StoreError
+from shard_tools.store.store import Store
 from shard_tools.workers.local import Executor
 from tests.helpers.object_store import fetched, s3_server
 from tests.helpers.photos import built, kaggle

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from shard_tools.cli import main
+from shard_tools.errors import StoreError
 from shard_tools.report.class_counts import read_counts
 from shard_tools.report.stats import collect
-from shard_tools.store.store import Store, StoreError
+from shard_tools.store.store import Store
 from tests.helpers.photos import built, jpeg, kaggle
 
 

@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from shard_tools.cli import main
+from shard_tools.errors import StoreError
 from shard_tools.report.charts_html import charts
 from shard_tools.report.page import render
 from shard_tools.report.statistics import imbalance
 from shard_tools.report.survey import take_survey
 from shard_tools.report.write import write_report
-from shard_tools.store.store import StoreError
 from tests.helpers.photos import add_photo, built, encoded, kaggle, picture, write_labels
 
 PNGS = ("frequency", "histogram", "concentration", "boxes")

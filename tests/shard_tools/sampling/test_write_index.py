@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shard_tools.errors import StoreError
 from shard_tools.sampling.orders import epoch_order
 from shard_tools.sampling.write_index import IndexOptions, write_index
-from shard_tools.store.store import IndexEntry, Store, StoreError, dali_index
+from shard_tools.store.shard import IndexEntry, dali_index
+from shard_tools.store.store import Store
 from tests.helpers.photos import built, kaggle
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from shard_tools.errors import StoreError
 from shard_tools.sources.detect import read_source
-from shard_tools.store.store import StoreError
 from tests.helpers.photos import add_photo, kaggle, write_labels
 from tests.helpers.records import by_key, unused
 

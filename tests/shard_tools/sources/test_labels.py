@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from shard_tools.errors import StoreError
 from shard_tools.sources.labels import NameFile, category_name, class_table, read_csv
-from shard_tools.store.store import StoreError
 
 
 def table(ids: list[str], folder: Path) -> tuple[list[str], list[str | None], list[int]]:

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shard_tools.errors import StoreError
 from shard_tools.sources.detect import detect_layout, read_source
-from shard_tools.store.store import Store, StoreError
+from shard_tools.store.store import Store
 from tests.helpers.photos import add_photo, built, jpeg, kaggle
 from tests.helpers.records import by_key, unused
 from tests.helpers.sources import clean, tars, write_csv, zipped

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shard_tools.errors import StoreError
 from shard_tools.photos.prepare import PhotoError
 from shard_tools.sources.zips import ZipReader, read_directory, read_member
-from shard_tools.store.store import StoreError
 
 
 def write(file: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:

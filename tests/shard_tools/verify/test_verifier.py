@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shard_tools.cli import main
+from shard_tools.errors import StoreError
 from shard_tools.sampling.write_index import IndexOptions, write_index
-from shard_tools.store.store import StoreError
 from shard_tools.verify.verifier import verify_store
 from tests.helpers.damage import DAMAGE, column, in_photo, truncated_photo
 from tests.helpers.photos import add_photo, built, kaggle

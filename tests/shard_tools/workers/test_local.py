@@ -13,7 +13,7 @@ from multiprocessing import forkserver
 
 import pytest
 
-from shard_tools.store.store import StoreError
+from shard_tools.errors import StoreError
 from shard_tools.workers.local import Advance, _interrupts_held, run_tasks, start_server
 
 

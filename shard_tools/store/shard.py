@@ -1,0 +1,95 @@
+"""One shard, byte by byte: tar members, digests of photos, lines of a DALI index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import xxhash
+
+TAR_BLOCK = 512
+
+TAR_END = b"\0" * (2 * TAR_BLOCK)
+
+DALI_INDEX_VERSION = "v1.2"
+
+
+def label_digits(num_classes: int) -> int:
+    """Width of the ``.cls`` member: digits of the largest label."""
+    return len(str(max(num_classes - 1, 0)))
+
+
+def class_member(label: int, digits: int) -> bytes:
+    """The ``.cls`` member of a photo: its label as fixed-width ASCII digits."""
+    return f"{label:0{digits}d}".encode("ascii")
+
+
+def photo_digest(data: bytes | memoryview) -> bytes:
+    """What tells photos apart by their bytes: XXH3, 128 bits, canonical (big-endian) form.
+
+    No cryptographic hash: the sha256 of the tar is there for that, and a second one over every byte
+    was the largest part of packing photos that are not decoded.
+    """
+    return xxhash.xxh3_128_digest(data)
+
+
+def tar_member(name: str, data: bytes) -> tuple[bytes, bytes]:
+    """Header and padding of one tar member: ``header + data + padding`` is what stands in the tar.
+
+    Owner, mode and time are constants, so that equal photos give equal tars.
+    """
+    called = name.encode("ascii")
+    if not 0 < len(called) <= _NAME:
+        raise ValueError(f"tar member name {name!r}: 1 to {_NAME} characters")
+    size = b"%011o\0" % len(data)
+    checksum = _TEMPLATE_SUM + sum(called) + sum(size)
+    header = b"".join(
+        (called.ljust(_NAME, b"\0"), _OWNER, size, _TIME, b"%06o\0 " % checksum, _REST)
+    )
+    return header, b"\0" * (-len(data) % TAR_BLOCK)
+
+
+_NAME = 100
+"""Bytes of a name in a tar header."""
+
+#: The parts of a POSIX ustar header that are the same for every member: mode, owner and group;
+#: time; type, link, magic, version, and nothing.
+_OWNER, _TIME = b"0000644\0" + 2 * b"0000000\0", b"00000000000\0"
+
+_REST = (b"0" + bytes(100) + b"ustar\x0000").ljust(356, b"\0")
+
+_TEMPLATE_SUM = sum(_OWNER + _TIME + b" " * 8 + _REST)
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """Where one photo stands in its tar: what one line of a DALI index says."""
+
+    key: str
+    offset: int
+    """Byte offset of the JPEG data in the tar."""
+    size: int
+    """Bytes of JPEG data."""
+    class_offset: int
+    """Byte offset of the ``.cls`` data."""
+    class_size: int
+    """Bytes of the ``.cls`` data."""
+
+    @classmethod
+    def of_sample(cls, key: str, offset: int, size: int, class_size: int) -> IndexEntry:
+        """The entry of a photo whose ``.cls`` member follows its ``.jpg`` member, as in a store."""
+        padded = -(-size // TAR_BLOCK) * TAR_BLOCK
+        return cls(key, offset, size, offset + padded + TAR_BLOCK, class_size)
+
+    def line(self) -> str:
+        """The entry as a line of a DALI ``v1.2`` index, without the newline."""
+        return (
+            f"jpg {self.offset} {self.size} {self.key}.jpg "
+            f"cls {self.class_offset} {self.class_size} {self.key}.cls"
+        )
+
+
+def dali_index(entries: Iterable[IndexEntry]) -> str:
+    """A DALI ``v1.2`` index file: the same bytes that DALI's own ``wds2idx`` writes."""
+    lines = [entry.line() for entry in entries]
+    return "\n".join([f"{DALI_INDEX_VERSION} {len(lines)}", *lines]) + "\n"
