@@ -130,7 +130,8 @@ def bare(file: Path) -> int:
     import simplejpeg
     from PIL import Image
 
-    from shard_tools.photos.prepare import _SPARE, target_size
+    from shard_tools.photos.decode import _SPARE
+    from shard_tools.photos.prepare import target_size
 
     data = file.read_bytes()
     height, width = (int(side) for side in simplejpeg.decode_jpeg_header(data)[:2])

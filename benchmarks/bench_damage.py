@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shard_tools.photos.prepare import PhotoError, PhotoOptions, prepare
+from shard_tools.errors import PhotoError
+from shard_tools.photos.prepare import PhotoOptions, prepare
 
 Damage = Callable[[bytearray, np.random.Generator], None]
 

@@ -84,15 +84,16 @@ def synthesise(work: Path, rows: int) -> None:
 
 def plan_stages(work: Path, times: Times) -> None:
     """From label file and listing to shard plan, the tasks of all workers, tables and manifest."""
-    from shard_tools.build.builder import BuildOptions, plan_digest, subset
+    from shard_tools.build.builder import plan_digest, subset
+    from shard_tools.build.options import BuildOptions
     from shard_tools.build.packing import pack_tasks
     from shard_tools.build.plan import make_plan
     from shard_tools.build.splits import assign_splits
     from shard_tools.build.tables import write_tables
     from shard_tools.build.work_folder import WorkFolder
-    from shard_tools.sources.folder import FolderReader
-    from shard_tools.sources.kaggle import _joined
+    from shard_tools.sources.join import _joined
     from shard_tools.sources.labels import read_labels
+    from shard_tools.sources.readers import FolderReader
     from shard_tools.sources.records import Listing
 
     listing = Listing(pq.read_table(work / "files.parquet"), FolderReader(str(work)))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute
+from pyarrow import csv
+
+from shard_tools.errors import StoreError
 
 #: ``pyarrow.compute`` makes its functions when it is imported, where no type checker sees them.
 pc: Any = pyarrow.compute
@@ -21,3 +26,53 @@ def one_array(column: pa.ChunkedArray) -> pa.Array:
 def mask(values: Any) -> pa.Array:
     """A boolean numpy array or arrow column as an array to filter by."""
     return pa.array(values, pa.bool_())
+
+
+_BLOCK = 64 << 20
+"""Bytes parsed at once: a line of ``train_clean.csv`` lists all photos of a class."""
+
+
+def read_csv(path: Path, columns: Sequence[str], data: bytes | None = None) -> pa.Table:
+    """Columns of a CSV file with a header, all as strings without blanks around them.
+
+    Args:
+        path: of the file.
+        columns: that it must have; all that it has if empty.
+        data: its content if it is not on disk; ``path`` is then only for messages.
+
+    Raises:
+        StoreError: no such file, or columns missing, or not a CSV file.
+    """
+    names = column_names(path, data)
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise StoreError(
+            f"{path}: no column {' and no column '.join(missing)}; it has {', '.join(names)}"
+        )
+    columns = list(columns) or names
+    convert = csv.ConvertOptions(
+        include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
+    )
+    try:
+        file = path if data is None else pa.BufferReader(data)
+        options = csv.ReadOptions(block_size=_BLOCK)
+        table = csv.read_csv(file, read_options=options, convert_options=convert)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
+    return pa.table([pc.utf8_trim_whitespace(column) for column in table.columns], columns)
+
+
+def column_names(path: Path, data: bytes | None = None) -> list[str]:
+    """The header of a CSV file.
+
+    Raises:
+        StoreError: no such file, or not a CSV file.
+    """
+    if data is None and not path.is_file():
+        raise StoreError(f"{path}: no such file")
+    try:
+        options = csv.ReadOptions(block_size=_BLOCK)
+        with csv.open_csv(path if data is None else pa.BufferReader(data), options) as reader:
+            return reader.schema.names
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None

@@ -31,7 +31,8 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def store(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of those photos: original bytes, several shards."""
-    from shard_tools.build.builder import BuildOptions, build_store
+    from shard_tools.build.builder import build_store
+    from shard_tools.build.options import BuildOptions
 
     out = tmp_path_factory.mktemp("store") / "store"
     build_store(BuildOptions(source=photos, out=out, shard_size=20), workers=1)

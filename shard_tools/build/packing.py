@@ -19,10 +19,10 @@ from shard_tools.build.work_folder import WorkFolder
 from shard_tools.columns import one_array
 from shard_tools.sources.detect import Records
 from shard_tools.store.shard import label_digits
-from shard_tools.workers.local import Executor
+from shard_tools.workers.executor import Executor
 
 if TYPE_CHECKING:
-    from shard_tools.build.builder import BuildOptions
+    from shard_tools.build.options import BuildOptions
 
 
 def pack_all(

@@ -13,10 +13,12 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from shard_tools.errors import PhotoError
 from shard_tools.files.atomic import atomic_open
+from shard_tools.files.read_ahead import write_out
 from shard_tools.files.remote import is_remote
-from shard_tools.photos.prepare import Photo, PhotoError, PhotoOptions, prepare
-from shard_tools.sources.folder import FILE_ERRORS, PhotoReader, reads, write_out
+from shard_tools.photos.prepare import Photo, PhotoOptions, prepare
+from shard_tools.sources.readers import FILE_ERRORS, PhotoReader, reads
 from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.shard import (
     TAR_END,

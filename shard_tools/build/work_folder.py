@@ -24,11 +24,11 @@ from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult, Reject
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open, sha256_file, write_text
 from shard_tools.files.remote import is_remote, read_many, remove_many, sizes
-from shard_tools.store.layout import FORMAT_VERSION, MANIFEST
+from shard_tools.store.layout import FORMAT_VERSION, MANIFEST, WORK
 from shard_tools.store.manifest import ShardInfo
 
-WORK = ".building"
 _PLAN, _LOCK = "plan.json", "lock"
+
 _META = b"glr"
 
 

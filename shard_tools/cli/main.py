@@ -17,10 +17,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shard_tools.build.builder import BuildInterruptedError, BuildOptions, build_store
+from shard_tools.build.builder import BuildInterruptedError, build_store
+from shard_tools.build.options import BuildOptions
 from shard_tools.build.plan import DEFAULT_SHARD_SIZE
 from shard_tools.build.splits import DEFAULT_FRACTIONS, parse_fractions
 from shard_tools.cli import show
+from shard_tools.cli.arguments import located
 from shard_tools.duplicates.grouping import POLICIES
 from shard_tools.errors import StoreError
 from shard_tools.fetch import gldv2 as fetch
@@ -28,10 +30,9 @@ from shard_tools.photos.prepare import CHECKS, PhotoOptions
 from shard_tools.report import stats
 from shard_tools.report import write as report
 from shard_tools.sources.detect import LAYOUTS
-from shard_tools.store.files import located
 from shard_tools.store.layout import SPLITS
 from shard_tools.verify import verifier as verify
-from shard_tools.workers.local import EXECUTORS, Executor
+from shard_tools.workers.executor import EXECUTORS, Executor
 
 PROGRAM = "glr-shard"
 SOURCES = (

@@ -8,12 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from shard_tools.cli.arguments import located
 from shard_tools.columns import mask, pc
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open
-from shard_tools.store.files import located, read_photo
 from shard_tools.store.manifest import ShardInfo
-from shard_tools.store.store import Store
+from shard_tools.store.store import Store, read_photo
 
 _COLUMNS = ["key", "landmark_id", "label", "split", "shard", "offset", "size", "width", "height"]
 _FIRST = 10

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from shard_tools.photos.prepare import MAX_PIXELS, PhotoError, grey
+from shard_tools.errors import PhotoError
+from shard_tools.photos.decode import MAX_PIXELS, grey
 from shard_tools.store.shard import photo_digest
 
 _SIDE = 32

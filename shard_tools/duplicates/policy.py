@@ -13,10 +13,10 @@ from shard_tools.columns import mask, one_array, pc
 from shard_tools.duplicates.grouping import find_duplicates
 from shard_tools.duplicates.scan import scan
 from shard_tools.sources.records import Records, rejects
-from shard_tools.workers.local import Executor
+from shard_tools.workers.executor import Executor
 
 if TYPE_CHECKING:
-    from shard_tools.build.builder import BuildOptions
+    from shard_tools.build.options import BuildOptions
 
 
 def deduplicated(

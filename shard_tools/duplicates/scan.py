@@ -21,12 +21,13 @@ from tqdm import tqdm
 from shard_tools.columns import one_array
 from shard_tools.duplicates.fingerprint import Fingerprint, fingerprint
 from shard_tools.duplicates.grouping import FINGERPRINTS_SCHEMA
+from shard_tools.errors import PhotoError
 from shard_tools.files.atomic import atomic_open
 from shard_tools.files.remote import is_remote
-from shard_tools.photos.prepare import PhotoError
-from shard_tools.sources.folder import FILE_ERRORS, PhotoReader, reads
+from shard_tools.sources.readers import FILE_ERRORS, PhotoReader, reads
 from shard_tools.sources.records import Records
-from shard_tools.workers.local import Advance, Executor
+from shard_tools.workers.executor import Executor
+from shard_tools.workers.tasks import Advance
 
 _VERSION = 2
 """Of what a fingerprint is: parts of another version are made anew."""

@@ -6,57 +6,29 @@ decoder reads without a warning. A photo that is so already keeps its bytes.
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from shard_tools.photos.jpeg_header import (
-    BASELINE,
-    EOI,
-    SOI,
-    JpegHeader,
-    read_header,
-    without_filler,
+from shard_tools.errors import PhotoError
+from shard_tools.photos.decode import (
+    _HARMLESS,
+    MAX_PIXELS,
+    _bad_jpeg,
+    _check_size,
+    _checked,
+    _decode_other,
+    _strict,
+    upright,
 )
+from shard_tools.photos.jpeg_header import BASELINE, EOI, JpegHeader, read_header
 
-MAX_PIXELS = 178_956_970
-"""Larger photos are refused: what Pillow calls a decompression bomb."""
 MAX_SIDE = 65_500
 """The longest side that libjpeg encodes."""
+
 CHECKS = ("full", "header")
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
-_MOST_FILLER = 16
-#: Decoding with the least work that still reads the whole entropy-coded body.
-_COARSE: dict[str, Any] = {
-    "colorspace": "GRAY",
-    "fastdct": True,
-    "fastupsample": True,
-    "min_height": 1,
-    "min_width": 1,
-    "min_factor": 8,
-}
-#: Photos are decoded at a scale that leaves this factor to the resampling: 50 dB from a resize of
-#: the full decode (JPEG quality 90 itself: 37 dB), 10% faster; 1.0 would be 60% faster, at 35 dB.
-_SPARE = 1.5
-#: What a strict decoder says of headers that every decoder reads.
-_HARMLESS = re.compile("Invalid SOS parameters|unknown JFIF revision|Unknown Adobe color", re.I)
-
-
-class PhotoError(Exception):
-    """A photo that cannot go in."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        """One of a few phrases, to count by: ``truncated``, ``damaged``, ..."""
-        self.detail = detail
-        """What was found, in words."""
 
 
 @dataclass(frozen=True)
@@ -108,68 +80,6 @@ def prepare(data: bytes, options: PhotoOptions, whole: bool = False) -> Photo:
     return _encode(_resize(pixels, size), options.quality, "444")
 
 
-def grey(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, int, bool]:
-    """A small grey version of a photo, upright.
-
-    Args:
-        data: any photo that :func:`prepare` takes.
-        side: the shorter side has at least this many pixels, if the photo has.
-        max_pixels: larger photos are refused.
-
-    Returns:
-        The picture, how many pixels the photo has, and whether it is a JPEG that a strict decoder
-        reads to its end as it is: what ``prepare`` would find out by decoding it again.
-
-    Raises:
-        PhotoError: it cannot be decoded whole, or is too large.
-    """
-    options = PhotoOptions(max_pixels=max_pixels)
-    header = read_header(data)
-    if header is not None and header.precision == 8 and header.components in (1, 3):
-        _check_size(header.width, header.height, options)
-        whole = True
-        try:
-            try:
-                pixels = _small_grey(data, side)
-            except ValueError:
-                whole = False
-                pixels = _small_grey(_checked(data), side)
-        except ValueError as error:
-            if not _HARMLESS.search(str(error)):
-                raise _bad_jpeg(str(error)) from None
-        else:
-            image = _without_overhang(pixels, header.width, header.height)
-            pixels = upright(np.asarray(image)[:, :, None], header.orientation)[:, :, 0]
-            return Image.fromarray(pixels), header.width * header.height, whole
-    pixels = _decode_other(data, options)
-    return Image.fromarray(pixels).convert("L"), pixels.shape[0] * pixels.shape[1], False
-
-
-def _small_grey(data: bytes, side: int) -> np.ndarray:
-    """Shape (height, width), uint8."""
-    return simplejpeg.decode_jpeg(
-        data, "GRAY", fastdct=True, min_width=side, min_height=side, min_factor=1
-    )[:, :, 0]
-
-
-def _without_overhang(pixels: np.ndarray, width: int, height: int) -> Image.Image:
-    """A JPEG decoded at n / 8 of its size, without what its last blocks reach past the photo.
-
-    At an eighth of its size a photo of 801 pixels has 101, the last mostly filler. Without this,
-    a photo and its resized copy would be up to 3% apart.
-    """
-    rows, columns = pixels.shape
-    scale = next(
-        n / 8 for n in range(1, 9) if -(-width * n // 8) == columns and -(-height * n // 8) == rows
-    )
-    box = (0.0, 0.0, min(width * scale, columns), min(height * scale, rows))
-    size = max(int(box[2]), 1), max(int(box[3]), 1)
-    image = Image.fromarray(pixels)
-    if box[2:] == (columns, rows):
-        return image
-    return image.resize(size, Image.Resampling.BILINEAR, box=box)
-
-
 def target_size(width: int, height: int, short: int | None) -> tuple[int, int]:
     """Width and height with the shorter side at most ``short``; never enlarged."""
     if short is None or min(width, height) <= short:
@@ -203,101 +113,11 @@ def _from_jpeg(data: bytes, header: JpegHeader, options: PhotoOptions, whole: bo
     return _encode(pixels, options.quality, "444" if fine else "420")
 
 
-def _checked(data: bytes) -> bytes:
-    """The same JPEG if its whole body decodes without a warning, without filler at its end.
-
-    Decoded at an eighth of its size: the entropy-coded body, the only thing that can be damaged, is
-    read whole all the same, and the rest of the work is saved.
-    """
-    try:
-        simplejpeg.decode_jpeg(data, **_COARSE)
-        return data
-    except ValueError as error:
-        extra = re.search(r"(\d+) extraneous bytes before marker 0xd9", str(error))
-        repaired = None
-        if extra and int(extra[1]) <= _MOST_FILLER:
-            repaired = without_filler(data, int(extra[1]))
-        if repaired is None:
-            raise
-    simplejpeg.decode_jpeg(repaired, **_COARSE)
-    return repaired
-
-
-def _strict(data: bytes, size: tuple[int, int]) -> np.ndarray:
-    """RGB pixels, decoded at a size from which ``size`` (width, height) can be resampled well.
-
-    Returns:
-        Shape (height, width, 3), uint8.
-    """
-    width, height = (int(side * _SPARE) for side in size)
-    try:
-        return simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height)
-    except ValueError:
-        return simplejpeg.decode_jpeg(_checked(data), "RGB", min_width=width, min_height=height)
-
-
-def _bad_jpeg(message: str) -> PhotoError:
-    short = "premature end of jpeg file" in message.lower()
-    return PhotoError("truncated" if short else "damaged", message)
-
-
-def _check_size(width: int, height: int, options: PhotoOptions) -> None:
-    if width * height > options.max_pixels:
-        raise PhotoError(
-            "too large", f"{width}x{height} pixels, the limit is {options.max_pixels:,} in all"
-        )
-
-
-def _decode_other(data: bytes, options: PhotoOptions) -> np.ndarray:
-    """RGB pixels of any format that Pillow reads, upright. Shape (height, width, 3), uint8."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd EXIF, large photos: both handled
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                _check_size(*image.size, options)
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
-    except (PhotoError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise PhotoError("too large", str(error)) from None
-    except UnidentifiedImageError:
-        reason = "damaged" if data[:2] == SOI else "not a photo"
-        raise PhotoError(reason, f"no known image format; begins with {data[:16]!r}") from None
-    except Exception as error:  # Pillow's format readers raise whatever they trip over
-        short = "truncated" in str(error).lower()
-        raise PhotoError("truncated" if short else "damaged", str(error)) from None
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode as 8-bit RGB: 16 bits scaled down, transparency laid on white."""
-    if image.mode.startswith("I"):
-        deep = np.asarray(image).astype(np.int64).clip(0, 65_535)
-        image = Image.fromarray(((deep * 255 + 32_767) // 65_535).astype(np.uint8))
-    if image.mode == "F":
-        raise PhotoError("not a photo", "pixels are floating point numbers")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
-
-
 def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Antialiased resize to ``size`` (width, height)."""
     if (pixels.shape[1], pixels.shape[0]) == size:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-
-
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels turned as an EXIF orientation from 1 to 8 says. Shape (height, width, channels)."""
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return pixels
 
 
 def _encode(pixels: np.ndarray, quality: int, chroma: str) -> Photo:

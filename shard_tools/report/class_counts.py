@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from shard_tools.columns import one_array, pc
+from shard_tools.columns import column_names, one_array, pc, read_csv
 from shard_tools.errors import StoreError
 from shard_tools.sources.detect import Records, read_source
-from shard_tools.sources.labels import CLEAN, TRAIN, NameFile, class_table, column_names, read_csv
+from shard_tools.sources.labels import CLEAN, TRAIN, NameFile, class_table
 from shard_tools.sources.labels import read_labels as read_label_file
-from shard_tools.store.files import holds_store
 from shard_tools.store.layout import SPLITS
-from shard_tools.store.store import Store
+from shard_tools.store.store import Store, holds_store
 
 ALL = "all"
 _COUNT = "^[0-9]{1,10}$"

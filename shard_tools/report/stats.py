@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from shard_tools.cli.arguments import located
 from shard_tools.errors import StoreError
 from shard_tools.report.class_counts import ClassCounts, read_counts
 from shard_tools.report.statistics import SMALL_CLASS, Box, imbalance, largest
 from shard_tools.sources.detect import LAYOUTS
-from shard_tools.store.files import located
 from shard_tools.store.store import Store
 
 PHOTO_FIGURES = ("width", "height", "aspect", "bytes")

@@ -22,10 +22,9 @@ from shard_tools.errors import StoreError
 from shard_tools.report.class_counts import ClassCounts, of_records, of_store, read_counts
 from shard_tools.report.statistics import largest, rarest
 from shard_tools.sources.detect import Records, read_source
-from shard_tools.sources.folder import PhotoReader
-from shard_tools.store.files import holds_store, read_photo, read_store_csv
+from shard_tools.sources.readers import PhotoReader
 from shard_tools.store.layout import REJECTED
-from shard_tools.store.store import Store
+from shard_tools.store.store import Store, holds_store, read_photo, read_store_csv
 from shard_tools.verify.tables import DUPLICATES
 
 PROPERTIES = ("width", "height", "aspect", "bytes")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from shard_tools.cli.arguments import located
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import write_text
 from shard_tools.report.statistics import imbalance
 from shard_tools.report.survey import take_survey
 from shard_tools.sources.detect import LAYOUTS
-from shard_tools.store.files import located
 
 DEFAULT_SAMPLE = 2_000
 

@@ -26,13 +26,11 @@ from shard_tools.errors import StoreError
 from shard_tools.files.remote import is_remote, put_folder
 from shard_tools.sampling.orders import epoch_order
 from shard_tools.sampling.policies import parse_policy
+from shard_tools.store.epoch_index import INDEX_FILE, INDEX_FORMAT, INDEX_VERSION
 from shard_tools.store.layout import INDEX_DIR, SPLITS
 from shard_tools.store.shard import DALI_INDEX_VERSION, TAR_BLOCK, label_digits
 from shard_tools.store.store import Store
 
-INDEX_FILE = "index.json"
-INDEX_FORMAT = "glr-index"
-INDEX_VERSION = 1
 _CHUNK = 500_000
 """Lines that are made at a time: some 45 MB of text."""
 

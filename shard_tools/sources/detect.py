@@ -12,16 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shard_tools.errors import StoreError
-from shard_tools.sources.kaggle import (
-    class_folders,
-    find_tars,
-    gldv2_tars,
-    kaggle_folder,
-    kaggle_zip,
-    zip_prefix,
-)
+from shard_tools.sources.class_folders import class_folders
+from shard_tools.sources.finished_store import store_photos
+from shard_tools.sources.gldv2 import find_tars, gldv2_tars
+from shard_tools.sources.kaggle import kaggle_folder, kaggle_zip, zip_prefix
 from shard_tools.sources.labels import CLEAN, TRAIN
-from shard_tools.sources.path_table import TABLE_SUFFIXES, path_table, store_photos
+from shard_tools.sources.path_table import TABLE_SUFFIXES, path_table
 from shard_tools.sources.records import PHOTOS_SCHEMA, REJECTED_SCHEMA, Records, rejects
 from shard_tools.sources.zips import SUFFIX as ZIP
 from shard_tools.sources.zips import read_directory

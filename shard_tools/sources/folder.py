@@ -2,125 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
-from io import FileIO
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 
-from shard_tools.columns import pc
+from shard_tools.sources.readers import FolderReader
+from shard_tools.sources.records import Listing, rejects
 
-PHOTO_SUFFIXES = (
-    *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "gif"),
-    *("bmp", "tif", "tiff", "jp2", "ppm", "pgm", "pnm"),
-)
-#: Errors of one file. Others, such as an unreachable disk, would hit the next photo as well.
-FILE_ERRORS = frozenset(
-    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
-)
 _CHUNK = 65_536
-_AHEAD = 32
-"""Files opened ahead, so that the disk can fetch them in its own order."""
-
-
-class PhotoReader(Protocol):
-    """Reads encoded photos in a worker process; pickled along with each shard's task."""
-
-    def of(self, photos: pa.Table) -> PhotoReader:
-        """A reader that can read the photos of a table and carries no more than that takes."""
-        ...
-
-    def read(self, path: str) -> bytes:
-        """The bytes of one photo.
-
-        Raises:
-            OSError: it cannot be read.
-            PhotoError: its container, a zip or tar, is damaged where it stands.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class FolderReader:
-    """Photos as files under a folder."""
-
-    root: str
-
-    def of(self, photos: pa.Table) -> FolderReader:
-        """The same: a path is all it takes."""
-        return self
-
-    def read(self, path: str) -> bytes:
-        """The bytes of the file at ``path``, absolute or relative to the root."""
-        return _content(self._file(path))
-
-    def ahead(self, paths: Sequence[str]) -> Generator[Callable[[], bytes], None, None]:
-        """As :func:`reads`: the kernel fetches the files to come while one is worked on.
-
-        Threads that read would do the same, but handing a photo over costs 20 to 50 us, where
-        packing one that is not decoded costs 110.
-        """
-        coming = deque(self._opened(path) for path in paths[:_AHEAD])
-        try:
-            for place, path in enumerate(paths):
-                file = coming.popleft()
-                yield partial(self.read, path) if file is None else partial(_content, file)
-                if place + _AHEAD < len(paths):
-                    coming.append(self._opened(paths[place + _AHEAD]))
-        finally:
-            for file in coming:
-                if file is not None:
-                    file.close()
-
-    def _opened(self, path: str) -> FileIO | None:
-        """A file that the kernel has been asked to fetch; None where it cannot be opened (now)."""
-        try:
-            file = self._file(path)
-        except OSError:  # said when its turn has come
-            return None
-        will_need(file.fileno(), 0, 0)
-        return file
-
-    def _file(self, path: str) -> FileIO:
-        return open(os.path.join(self.root, path), "rb", buffering=0)  # noqa: PTH118 (hot)
-
-
-def will_need(file: int, offset: int, size: int) -> None:
-    """Let the kernel fetch a span of an open file; ``size`` 0 means to its end. Only a hint."""
-    with suppress(AttributeError, OSError):  # not everywhere, not for every file
-        os.posix_fadvise(file, offset, size, os.POSIX_FADV_WILLNEED)
-
-
-def write_out(file: int, offset: int, size: int) -> None:
-    """Let the disk begin to write a span of an open file. Only a hint.
-
-    Linux begins to write the dirty pages of the span, and drops from memory only what is clean.
-    """
-    with suppress(AttributeError, OSError):
-        os.posix_fadvise(file, offset, size, os.POSIX_FADV_DONTNEED)
-
-
-def _content(file: FileIO) -> bytes:
-    with file:
-        return file.readall()
-
-
-def reads(reader: PhotoReader, paths: Sequence[str]) -> Generator[Callable[[], bytes], None, None]:
-    """For each path, a function that gives its photo, fetched ahead where the reader knows how.
-
-    Read one after the other, every small file would cost a wait for the disk.
-    """
-    ahead = getattr(reader, "ahead", None)
-    if ahead is None:
-        return (partial(reader.read, path) for path in paths)
-    return ahead(paths)
 
 
 def list_files(root: Path) -> tuple[pa.ChunkedArray, list[str]]:
@@ -175,17 +66,8 @@ def _is_utf8(path: str) -> bool:
     return True
 
 
-def stems(paths: pa.ChunkedArray) -> pa.ChunkedArray:
-    """File names without folders and without the last suffix."""
-    return pc.replace_substring_regex(file_names(paths), r"(.)\.[^.]*$", r"\1")
-
-
-def file_names(paths: pa.ChunkedArray) -> pa.ChunkedArray:
-    """File names without folders."""
-    return pc.replace_substring_regex(paths, "^.*/", "")
-
-
-def is_photo(paths: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Which paths have the suffix of a photo. Booleans."""
-    pattern = rf"\.({'|'.join(PHOTO_SUFFIXES)})$"
-    return pc.match_substring_regex(paths, pattern, ignore_case=True)
+def list_folder(folder: Path) -> Listing:
+    """All files under a folder."""
+    paths, unreadable = list_files(folder)
+    bad = rejects("file name is not UTF-8", path=pa.array(unreadable, pa.string()))
+    return Listing(pa.table([paths], names=["path"]), FolderReader(str(folder)), (bad,))

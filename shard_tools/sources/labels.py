@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
 
-from shard_tools.columns import one_array, pc
-from shard_tools.errors import StoreError
+from shard_tools.columns import column_names, one_array, pc, read_csv
 from shard_tools.sources.zips import read_member
 
 TRAIN = "train.csv"
+
 CLEAN = "train_clean.csv"
+
 #: Files that name the classes, the first that is there counts: file, column.
 NAME_FILES = (("landmarks.csv", "name"), ("train_label_to_category.csv", "category"))
+
 _INTEGER = "^[0-9]{1,18}$"
-_BLOCK = 64 << 20
-"""Bytes parsed at once: a line of ``train_clean.csv`` lists all photos of a class."""
-
-
-def read_csv(path: Path, columns: Sequence[str], data: bytes | None = None) -> pa.Table:
-    """Columns of a CSV file with a header, all as strings without blanks around them.
-
-    Args:
-        path: of the file.
-        columns: that it must have; all that it has if empty.
-        data: its content if it is not on disk; ``path`` is then only for messages.
-
-    Raises:
-        StoreError: no such file, or columns missing, or not a CSV file.
-    """
-    names = column_names(path, data)
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise StoreError(
-            f"{path}: no column {' and no column '.join(missing)}; it has {', '.join(names)}"
-        )
-    columns = list(columns) or names
-    convert = csv.ConvertOptions(
-        include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
-    )
-    try:
-        file = path if data is None else pa.BufferReader(data)
-        options = csv.ReadOptions(block_size=_BLOCK)
-        table = csv.read_csv(file, read_options=options, convert_options=convert)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
-    return pa.table([pc.utf8_trim_whitespace(column) for column in table.columns], columns)
 
 
 def read_labels(path: Path, data: bytes | None = None) -> pa.Table:
@@ -79,22 +47,6 @@ def read_labels(path: Path, data: bytes | None = None) -> pa.Table:
     columns = {"id": pc.list_flatten(lists), "landmark_id": table["landmark_id"].take(parents)}
     table = pa.table(columns)
     return table.filter(pc.not_equal(table["id"], ""))
-
-
-def column_names(path: Path, data: bytes | None = None) -> list[str]:
-    """The header of a CSV file.
-
-    Raises:
-        StoreError: no such file, or not a CSV file.
-    """
-    if data is None and not path.is_file():
-        raise StoreError(f"{path}: no such file")
-    try:
-        options = csv.ReadOptions(block_size=_BLOCK)
-        with csv.open_csv(path if data is None else pa.BufferReader(data), options) as reader:
-            return reader.schema.names
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import pc
-from shard_tools.errors import StoreError
-from shard_tools.photos.prepare import PhotoError
-from shard_tools.sources.readers import Handles
+from shard_tools.errors import PhotoError, StoreError
+from shard_tools.files.read_ahead import Handles
 
 #: What the directory says of each member; a zip adds these columns to the photo table.
 MEMBER_SCHEMA = pa.schema(

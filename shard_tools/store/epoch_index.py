@@ -57,3 +57,10 @@ class EpochIndex:
             return np.load(io.BytesIO(file.read_bytes()))
         except (OSError, ValueError) as error:
             raise StoreError(f"{file}: cannot be read ({error}); write the index again") from None
+
+
+INDEX_FILE = "index.json"
+
+INDEX_FORMAT = "glr-index"
+
+INDEX_VERSION = 1

@@ -48,3 +48,6 @@ SAMPLES_SCHEMA = pa.schema(
         ("xxh128", pa.binary(16)),
     ]
 )
+
+
+WORK = ".building"

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shard_tools.columns import read_csv
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open
 from shard_tools.files.remote import RemoteError, explained, is_remote, location
@@ -118,3 +119,38 @@ def write_table(path: Path, table: pa.Table, schema: pa.Schema) -> None:
     """Write a parquet table under a temporary name, then rename it into place."""
     with atomic_open(path) as file:
         pq.write_table(table.cast(schema), file, compression="zstd", row_group_size=131_072)
+
+
+def holds_store(path: Path) -> bool:
+    """Whether a path is that of a store, by its manifest."""
+    return (path / MANIFEST).is_file()
+
+
+def read_photo(store: Store, shard: str, offset: int, size: int) -> bytes:
+    """The JPEG of a photo, from its place in the samples table.
+
+    Raises:
+        StoreError: the tar is missing or too short.
+    """
+    try:
+        with (store.path / shard).open("rb") as file:
+            file.seek(offset)
+            data = file.read(size)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreError(f"{store.path / shard}: {reason}; try glr-shard verify") from None
+    if len(data) < size:
+        raise StoreError(f"{store.path / shard}: is too short; try glr-shard verify")
+    return data
+
+
+def read_store_csv(store: Store, name: str, columns: tuple[str, ...]) -> pa.Table | None:
+    """Columns of a CSV file of a store, as strings; None where there is no such file.
+
+    Raises:
+        StoreError: not a CSV file, or without these columns.
+    """
+    path = store.path / name
+    if not path.is_file():
+        return None
+    return read_csv(path, columns, path.read_bytes() if is_remote(path) else None)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shard_tools.sampling.write_index import INDEX_FILE, INDEX_FORMAT, INDEX_VERSION
+from shard_tools.store.epoch_index import INDEX_FILE, INDEX_FORMAT, INDEX_VERSION
 from shard_tools.store.layout import INDEX_DIR
 from shard_tools.store.shard import DALI_INDEX_VERSION, IndexEntry, label_digits
 from shard_tools.store.store import Store

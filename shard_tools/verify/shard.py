@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from shard_tools.errors import PhotoError
 from shard_tools.files.remote import is_remote
 from shard_tools.photos.jpeg_header import read_header
-from shard_tools.photos.prepare import PhotoError, PhotoOptions, prepare
+from shard_tools.photos.prepare import PhotoOptions, prepare
 from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.shard import (
     TAR_BLOCK,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from shard_tools.errors import StoreError
-from shard_tools.workers.local import Advance, Result, Task
+from shard_tools.workers.tasks import Advance, Result, Task
 
 _AHEAD = 2
 """Tasks submitted per CPU of the cluster: one runs, one waits."""

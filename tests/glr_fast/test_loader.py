@@ -57,7 +57,8 @@ def test_pixels_agree_with_the_reference(store: Path, backend: BackendName, spli
 
 @pytest.mark.parametrize("backend", FAST)
 def test_pixels_agree_on_real_photos(shared: Path, tmp_path: Path, backend: BackendName) -> None:
-    from shard_tools.build.builder import BuildOptions, build_store
+    from shard_tools.build.builder import build_store
+    from shard_tools.build.options import BuildOptions
 
     build_store(BuildOptions(source=shared / "data" / "landmarks13", out=tmp_path / "s"), workers=2)
     _compare(tmp_path / "s", backend, "test", image_size=224)

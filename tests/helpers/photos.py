@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from shard_tools.build.builder import BuildOptions, build_store
+from shard_tools.build.builder import build_store
+from shard_tools.build.options import BuildOptions
 from shard_tools.photos.prepare import PhotoOptions
 
 

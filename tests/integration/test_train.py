@@ -201,7 +201,8 @@ def test_resume_refuses_another_run(
         train(replace(wanted, seed=1))
     with pytest.raises(ConfigError, match=r"--model\.name was test_resnet and is test_vit"):
         train(replace(wanted, model=replace(wanted.model, name="test_vit")))
-    from shard_tools.build.builder import BuildOptions, build_store
+    from shard_tools.build.builder import build_store
+    from shard_tools.build.options import BuildOptions
 
     for name, options in {"seed": {"seed": 9}, "classes": {"top_classes": 5}}.items():
         out = tmp_path / name

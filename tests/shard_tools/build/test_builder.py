@@ -15,7 +15,8 @@ import xxhash
 
 import shard_tools.build.packing
 import shard_tools.build.shard_writer
-from shard_tools.build.builder import BuildInterruptedError, BuildOptions, build_store
+from shard_tools.build.builder import BuildInterruptedError, build_store
+from shard_tools.build.options import BuildOptions
 from shard_tools.errors import StoreError
 from shard_tools.photos.prepare import PhotoOptions
 from shard_tools.store.layout import CLASSES_SCHEMA, FORMAT_VERSION, SAMPLES_SCHEMA, SPLITS

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from shard_tools.build.work_folder import WORK
 from shard_tools.errors import StoreError
+from shard_tools.store.layout import WORK
 from tests.helpers.photos import built, kaggle
 from tests.helpers.stores import same
 

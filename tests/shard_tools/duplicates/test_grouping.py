@@ -16,11 +16,11 @@ from PIL import Image
 import shard_tools.build.builder
 import shard_tools.build.packing
 import shard_tools.duplicates.scan
-from shard_tools.build.builder import BuildInterruptedError, BuildOptions, build_store
+from shard_tools.build.builder import BuildInterruptedError, build_store
+from shard_tools.build.options import BuildOptions
 from shard_tools.duplicates.grouping import FINGERPRINTS_SCHEMA, Duplicates, find_duplicates
 from shard_tools.photos.prepare import PhotoOptions
-from shard_tools.store.files import read_photo
-from shard_tools.store.store import Store
+from shard_tools.store.store import Store, read_photo
 from tests.helpers.photos import add_photo, built, encoded, kaggle, scene, write_labels
 from tests.helpers.stores import rejected, same
 

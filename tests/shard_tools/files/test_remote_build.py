@@ -12,13 +12,14 @@ import pytest
 
 import shard_tools.build.packing
 from shard_tools import cli
-from shard_tools.build.builder import BuildInterruptedError, BuildOptions, build_store
+from shard_tools.build.builder import BuildInterruptedError, build_store
+from shard_tools.build.options import BuildOptions
 from shard_tools.build.shard_writer import PackTask, pack_shard
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import RemoteError, location, sizes
 from shard_tools.sampling.write_index import IndexOptions, write_index
 from shard_tools.store.store import Store
-from shard_tools.workers.local import Executor
+from shard_tools.workers.executor import Executor
 from tests.helpers.object_store import fetched, s3_server
 from tests.helpers.photos import built, kaggle
 from tests.helpers.stores import same

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from shard_tools.errors import PhotoError
+from shard_tools.photos.decode import grey, upright
 from shard_tools.photos.jpeg_header import EOI, read_header
-from shard_tools.photos.prepare import PhotoError, PhotoOptions, grey, prepare, target_size, upright
+from shard_tools.photos.prepare import PhotoOptions, prepare, target_size
 from tests.helpers.photos import encoded, exif, jpeg, picture, pixels, scene
 
 KEEP = PhotoOptions()

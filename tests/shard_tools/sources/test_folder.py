@@ -9,16 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from shard_tools.sources.folder import (
-    _AHEAD,
-    FolderReader,
-    file_names,
-    is_photo,
-    list_files,
-    reads,
-    stems,
-    write_out,
-)
+from shard_tools.files.read_ahead import write_out
+from shard_tools.sources.folder import list_files
+from shard_tools.sources.readers import _AHEAD, FolderReader, reads
+from shard_tools.sources.records import file_names, is_photo, stems
 
 
 def touch(root: Path, *paths: str) -> None:

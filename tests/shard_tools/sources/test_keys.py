@@ -8,8 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shard_tools.sources.folder import stems
-from shard_tools.sources.keys import make_keys, safe_key
+from shard_tools.sources.records import make_keys, safe_key, stems
 
 
 def keys(paths: list[str]) -> list[str]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from shard_tools.columns import read_csv
 from shard_tools.errors import StoreError
-from shard_tools.sources.labels import NameFile, category_name, class_table, read_csv
+from shard_tools.sources.labels import NameFile, category_name, class_table
 
 
 def table(ids: list[str], folder: Path) -> tuple[list[str], list[str | None], list[int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shard_tools.photos.prepare import PhotoError
+from shard_tools.errors import PhotoError
 from shard_tools.sources.readers import SpanReader
 from shard_tools.sources.tars import scan_tar, scan_tars
 from tests.helpers.photos import kaggle

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shard_tools.errors import StoreError
-from shard_tools.photos.prepare import PhotoError
+from shard_tools.errors import PhotoError, StoreError
 from shard_tools.sources.zips import ZipReader, read_directory, read_member
 
 

@@ -14,7 +14,8 @@ from multiprocessing import forkserver
 import pytest
 
 from shard_tools.errors import StoreError
-from shard_tools.workers.local import Advance, _interrupts_held, run_tasks, start_server
+from shard_tools.workers.local import _interrupts_held, run_tasks, start_server
+from shard_tools.workers.tasks import Advance
 
 
 def square(number: int, advance: Advance) -> int:

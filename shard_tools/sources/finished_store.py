@@ -1,0 +1,64 @@
+"""A finished store as a source: to split, resize or select classes again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from shard_tools.columns import one_array, pc
+from shard_tools.errors import StoreError
+from shard_tools.sources.readers import SpanReader
+from shard_tools.sources.records import REJECTED_SCHEMA, Records
+from shard_tools.store.manifest import ShardInfo
+from shard_tools.store.store import Store
+
+
+def store_photos(source: Path, labels: Path | None) -> Records:
+    """A finished store: to split, resize or choose classes anew. Keys stay as they are."""
+    if labels is not None:
+        raise StoreError(f"--labels {labels}: a store holds its labels itself; leave it out")
+    store = Store.open(source)
+    shards = store.manifest.shards
+    _check_shards(source, shards)
+    samples = store.samples(["key", "landmark_id", "label", "shard", "offset", "size", "xxh128"])
+    names = samples["shard"].cast(pa.string())
+    places = pc.index_in(names, value_set=pa.array([shard.name for shard in shards]))
+    files = pc.binary_join_element_wise(samples["key"], "jpg", ".")
+    photos = pa.table(
+        {
+            "key": samples["key"],
+            "path": pc.binary_join_element_wise(names, files, "/"),
+            "volume": places.cast(pa.int32()),
+            "offset": samples["offset"],
+            "size": samples["size"].cast(pa.int64()),
+        }
+    )
+    known = store.classes()
+    used = pc.unique(samples["label"]).sort()  # a class may have lost its last photo
+    classes = known.take(used).select(["landmark_id", "name"])
+    numbers = pc.index_in(samples["label"], value_set=one_array(pa.chunked_array([used])))
+    reader = SpanReader([str(source / shard.name) for shard in shards])
+    checked = store.manifest.options.get("check") == "full"
+    return Records(
+        "store",
+        reader,
+        photos,
+        numbers.to_numpy().astype(np.int32),
+        classes,
+        REJECTED_SCHEMA.empty_table(),
+        whole_digests=one_array(samples["xxh128"]) if checked else None,
+    )
+
+
+def _check_shards(source: Path, shards: Sequence[ShardInfo]) -> None:
+    for shard in shards:
+        path = source / shard.name
+        size = path.stat().st_size if path.is_file() else -1
+        if size != shard.bytes:
+            found = f"{size:,} bytes" if size >= 0 else "missing"
+            raise StoreError(
+                f"{path}: {found}, the manifest says {shard.bytes:,} bytes; the store is damaged"
+            )
