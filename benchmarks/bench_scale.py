@@ -91,7 +91,7 @@ def plan_stages(work: Path, times: Times) -> None:
     from shard_tools.build.splits import assign_splits
     from shard_tools.build.tables import write_tables
     from shard_tools.build.work_folder import WorkFolder
-    from shard_tools.sources.join import _joined
+    from shard_tools.sources.join import join_labels
     from shard_tools.sources.labels import read_labels
     from shard_tools.sources.readers import FolderReader
     from shard_tools.sources.records import Listing
@@ -101,7 +101,7 @@ def plan_stages(work: Path, times: Times) -> None:
     with timed(times, "read labels"):
         table = read_labels(work / "train.csv")
     with timed(times, "records and classes"):
-        records = _joined("kaggle", listing, table, "train.csv", None)
+        records = join_labels("kaggle", listing, table, "train.csv", None)
         records = subset(records, options)
     keys = records.photos["key"]
     with timed(times, "split"):

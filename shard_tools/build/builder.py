@@ -90,7 +90,15 @@ def _without_leaks(
     """The records, with what the options ask for about duplicates."""
     try:
         with explained(options.out):
-            return deduplicated(records, options, options.out / WORK, executor, progress)
+            return deduplicated(
+                records,
+                options.duplicates,
+                source=options.source,
+                max_pixels=options.photo.max_pixels,
+                work=options.out / WORK,
+                executor=executor,
+                progress=progress,
+            )
     except KeyboardInterrupt:
         raise BuildInterruptedError(
             f"interrupted while looking for duplicates; what was scanned is kept in {options.out}; "

@@ -8,7 +8,7 @@ from typing import Any
 
 from shard_tools.build.plan import DEFAULT_SHARD_SIZE
 from shard_tools.build.splits import DEFAULT_FRACTIONS, check_fractions
-from shard_tools.duplicates.grouping import POLICIES
+from shard_tools.duplicates.policy import DUPLICATE_MODES
 from shard_tools.errors import StoreError
 from shard_tools.photos.prepare import CHECKS, PhotoOptions
 from shard_tools.sources.detect import LAYOUTS
@@ -27,7 +27,8 @@ class BuildOptions:
     labels: Path | None = None
     """Label file, where the layout has a choice; None takes the one beside the photos."""
     duplicates: str = "one-split"
-    """One of ``duplicates.POLICIES``; any but ``keep`` reads the whole source once more, before."""
+    """One of ``DUPLICATE_MODES``. Every mode except ``keep`` reads the whole source once more
+    before packing."""
     photo: PhotoOptions = field(default_factory=PhotoOptions)
     """What is done to every photo."""
     top_classes: int | None = None
@@ -64,8 +65,8 @@ class BuildOptions:
             )
         if self.layout not in (None, *LAYOUTS):
             raise StoreError(f"--layout {self.layout!r} is unknown; give {' or '.join(LAYOUTS)}")
-        if self.duplicates not in POLICIES:
-            names = " or ".join(POLICIES)
+        if self.duplicates not in DUPLICATE_MODES:
+            names = " or ".join(DUPLICATE_MODES)
             raise StoreError(f"--duplicates {self.duplicates!r} is unknown; give {names}")
 
     def deciding(self) -> dict[str, Any]:

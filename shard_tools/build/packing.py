@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from shard_tools.build.options import BuildOptions
 from shard_tools.build.plan import Plan, ShardPlan
 from shard_tools.build.shard_writer import PackResult, PackTask, pack_shard
 from shard_tools.build.work_folder import WorkFolder
@@ -20,9 +20,6 @@ from shard_tools.columns import one_array
 from shard_tools.sources.detect import Records
 from shard_tools.store.shard import label_digits
 from shard_tools.workers.executor import Executor
-
-if TYPE_CHECKING:
-    from shard_tools.build.options import BuildOptions
 
 
 def pack_all(

@@ -6,21 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+from shard_tools.build.options import BuildOptions
 from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult
 from shard_tools.columns import pc, read_csv
-from shard_tools.duplicates.grouping import FILE as DUPLICATES
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open, write_text
 from shard_tools.sources.detect import REJECTED_SCHEMA, Records
 from shard_tools.store.layout import (
     CLASSES,
     CLASSES_SCHEMA,
+    DUPLICATES,
     MANIFEST,
     REJECTED,
     SAMPLES,
@@ -29,9 +30,6 @@ from shard_tools.store.layout import (
 )
 from shard_tools.store.manifest import Manifest
 from shard_tools.store.store import Store, write_table
-
-if TYPE_CHECKING:
-    from shard_tools.build.options import BuildOptions
 
 _LISTED = 20
 """Classes named in the summary, at most."""

@@ -23,7 +23,7 @@ from shard_tools.build.plan import DEFAULT_SHARD_SIZE
 from shard_tools.build.splits import DEFAULT_FRACTIONS, parse_fractions
 from shard_tools.cli import show
 from shard_tools.cli.arguments import located
-from shard_tools.duplicates.grouping import POLICIES
+from shard_tools.duplicates.policy import DUPLICATE_MODES
 from shard_tools.errors import StoreError
 from shard_tools.fetch import gldv2 as fetch
 from shard_tools.photos.prepare import CHECKS, PhotoOptions
@@ -135,7 +135,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--duplicates",
-        choices=POLICIES,
+        choices=DUPLICATE_MODES,
         default="one-split",
         help="same picture twice: keep them in one split (default), drop all but one, or do not "
         "look for them, which saves reading the source twice",

@@ -11,8 +11,6 @@ import pyarrow as pa
 from shard_tools.columns import one_array, pc
 from shard_tools.duplicates.neighbours import close_pairs, join
 
-POLICIES = ("keep", "one-split", "drop")
-FILE = "duplicates.csv"
 #: One row per photo that has a duplicate, group by group.
 SCHEMA = pa.schema(
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,29 +14,37 @@ from shard_tools.duplicates.scan import scan
 from shard_tools.sources.records import Records, rejects
 from shard_tools.workers.executor import Executor
 
-if TYPE_CHECKING:
-    from shard_tools.build.options import BuildOptions
+#: What a build does about duplicates.
+DUPLICATE_MODES = ("keep", "one-split", "drop")
 
 
 def deduplicated(
-    records: Records, options: BuildOptions, work: Path, executor: Executor, progress: bool | None
+    records: Records,
+    mode: str,
+    *,
+    source: Path,
+    max_pixels: int,
+    work: Path,
+    executor: Executor,
+    progress: bool | None,
 ) -> Records:
-    """The records with their duplicates grouped, or but one of each group left out.
+    """The records with their duplicates grouped, or with all but one of each group left out.
 
     Args:
         records: of all photos that may go in.
-        options: of the build; its policy decides.
-        work: the work folder of the build, which keeps what has been scanned.
-        executor: who scans.
+        mode: one of ``DUPLICATE_MODES``.
+        source: where the photos come from; fingerprints of another source are not reused.
+        max_pixels: larger photos are compared by their bytes alone.
+        work: folder that keeps the fingerprints, so that an interrupted search can continue.
+        executor: where the photos are fingerprinted.
         progress: show a bar; None shows it where stderr is a terminal.
     """
-    if options.duplicates == "keep":
+    if mode == "keep":
         return records
-    fingerprints = scan(records, options.source, work, options.photo.max_pixels, executor, progress)
+    fingerprints = scan(records, source, work, max_pixels, executor, progress)
     ids = records.classes["landmark_id"]
     whole = pc.if_else(fingerprints["whole"], fingerprints["xxh128"], None)
-    drop = options.duplicates == "drop"
-    found = find_duplicates(fingerprints, records.photos, records.labels, ids, drop)
+    found = find_duplicates(fingerprints, records.photos, records.labels, ids, mode == "drop")
     kept = np.flatnonzero(~found.dropped)
     gone = records.photos.filter(mask(found.dropped))
     groups = found.groups[found.dropped]

@@ -13,7 +13,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shard_tools.errors import PhotoError
 from shard_tools.photos.jpeg_header import SOI, read_header, without_filler
-from shard_tools.photos.prepare import PhotoOptions
 
 MAX_PIXELS = 178_956_970
 """Larger photos are refused: what Pillow calls a decompression bomb."""
@@ -37,7 +36,7 @@ _COARSE: dict[str, Any] = {
 _SPARE = 1.5
 
 #: What a strict decoder says of headers that every decoder reads.
-_HARMLESS = re.compile("Invalid SOS parameters|unknown JFIF revision|Unknown Adobe color", re.I)
+HARMLESS = re.compile("Invalid SOS parameters|unknown JFIF revision|Unknown Adobe color", re.I)
 
 
 def grey(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, int, bool]:
@@ -55,25 +54,24 @@ def grey(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Image.Im
     Raises:
         PhotoError: it cannot be decoded whole, or is too large.
     """
-    options = PhotoOptions(max_pixels=max_pixels)
     header = read_header(data)
     if header is not None and header.precision == 8 and header.components in (1, 3):
-        _check_size(header.width, header.height, options)
+        check_size(header.width, header.height, max_pixels)
         whole = True
         try:
             try:
                 pixels = _small_grey(data, side)
             except ValueError:
                 whole = False
-                pixels = _small_grey(_checked(data), side)
+                pixels = _small_grey(checked(data), side)
         except ValueError as error:
-            if not _HARMLESS.search(str(error)):
-                raise _bad_jpeg(str(error)) from None
+            if not HARMLESS.search(str(error)):
+                raise bad_jpeg(str(error)) from None
         else:
             image = _without_overhang(pixels, header.width, header.height)
             pixels = upright(np.asarray(image)[:, :, None], header.orientation)[:, :, 0]
             return Image.fromarray(pixels), header.width * header.height, whole
-    pixels = _decode_other(data, options)
+    pixels = decode_other(data, max_pixels)
     return Image.fromarray(pixels).convert("L"), pixels.shape[0] * pixels.shape[1], False
 
 
@@ -102,7 +100,7 @@ def _without_overhang(pixels: np.ndarray, width: int, height: int) -> Image.Imag
     return image.resize(size, Image.Resampling.BILINEAR, box=box)
 
 
-def _checked(data: bytes) -> bytes:
+def checked(data: bytes) -> bytes:
     """The same JPEG if its whole body decodes without a warning, without filler at its end.
 
     Decoded at an eighth of its size: the entropy-coded body, the only thing that can be damaged, is
@@ -122,7 +120,7 @@ def _checked(data: bytes) -> bytes:
     return repaired
 
 
-def _strict(data: bytes, size: tuple[int, int]) -> np.ndarray:
+def strict(data: bytes, size: tuple[int, int]) -> np.ndarray:
     """RGB pixels, decoded at a size from which ``size`` (width, height) can be resampled well.
 
     Returns:
@@ -132,28 +130,34 @@ def _strict(data: bytes, size: tuple[int, int]) -> np.ndarray:
     try:
         return simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height)
     except ValueError:
-        return simplejpeg.decode_jpeg(_checked(data), "RGB", min_width=width, min_height=height)
+        return simplejpeg.decode_jpeg(checked(data), "RGB", min_width=width, min_height=height)
 
 
-def _bad_jpeg(message: str) -> PhotoError:
+def bad_jpeg(message: str) -> PhotoError:
+    """The error for a JPEG that the strict decoder refused with ``message``."""
     short = "premature end of jpeg file" in message.lower()
     return PhotoError("truncated" if short else "damaged", message)
 
 
-def _check_size(width: int, height: int, options: PhotoOptions) -> None:
-    if width * height > options.max_pixels:
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Refuse photos of more than ``max_pixels`` pixels.
+
+    Raises:
+        PhotoError: too large.
+    """
+    if width * height > max_pixels:
         raise PhotoError(
-            "too large", f"{width}x{height} pixels, the limit is {options.max_pixels:,} in all"
+            "too large", f"{width}x{height} pixels, the limit is {max_pixels:,} in all"
         )
 
 
-def _decode_other(data: bytes, options: PhotoOptions) -> np.ndarray:
+def decode_other(data: bytes, max_pixels: int) -> np.ndarray:
     """RGB pixels of any format that Pillow reads, upright. Shape (height, width, 3), uint8."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF, large photos: both handled
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                _check_size(*image.size, options)
+                check_size(*image.size, max_pixels)
                 return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
     except (PhotoError, MemoryError):
         raise

@@ -14,13 +14,13 @@ from PIL import Image
 
 from shard_tools.errors import PhotoError
 from shard_tools.photos.decode import (
-    _HARMLESS,
+    HARMLESS,
     MAX_PIXELS,
-    _bad_jpeg,
-    _check_size,
-    _checked,
-    _decode_other,
-    _strict,
+    bad_jpeg,
+    check_size,
+    checked,
+    decode_other,
+    strict,
     upright,
 )
 from shard_tools.photos.jpeg_header import BASELINE, EOI, JpegHeader, read_header
@@ -75,7 +75,7 @@ def prepare(data: bytes, options: PhotoOptions, whole: bool = False) -> Photo:
         photo = _from_jpeg(data, header, options, whole)
         if photo is not None:
             return photo
-    pixels = _decode_other(data, options)
+    pixels = decode_other(data, options.max_pixels)
     size = target_size(pixels.shape[1], pixels.shape[0], options.resize_short)
     return _encode(_resize(pixels, size), options.quality, "444")
 
@@ -90,7 +90,7 @@ def target_size(width: int, height: int, short: int | None) -> tuple[int, int]:
 
 def _from_jpeg(data: bytes, header: JpegHeader, options: PhotoOptions, whole: bool) -> Photo | None:
     """A grey or three-component JPEG; None where only the lenient decoder can read it."""
-    _check_size(header.width, header.height, options)
+    check_size(header.width, header.height, options.max_pixels)
     try:
         _, _, space, chroma = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -101,12 +101,12 @@ def _from_jpeg(data: bytes, header: JpegHeader, options: PhotoOptions, whole: bo
     try:
         if keeps and size == (width, height):
             trusted = whole or (options.check == "header" and data[-2:] == EOI)
-            return Photo(data if trusted else _checked(data), width, height)
-        pixels = _strict(data, size)
+            return Photo(data if trusted else checked(data), width, height)
+        pixels = strict(data, size)
     except ValueError as error:
-        if _HARMLESS.search(str(error)):
+        if HARMLESS.search(str(error)):
             return None
-        raise _bad_jpeg(str(error)) from None
+        raise bad_jpeg(str(error)) from None
     # A smaller photo needs no finer chroma than its original had; one of the same size, all of it.
     fine = chroma == "444" and size == (width, height)
     pixels = upright(_resize(pixels, size), header.orientation)

@@ -19,21 +19,18 @@ from shard_tools.report.statistics import (
     frequency_curve,
     size_bands,
 )
-from shard_tools.report.survey import Survey
-
-INK, MUTED, GRID, BLUE, ORANGE, GREEN = (
-    *("#1b2430", "#566171", "#e4e8ee"),
-    *("#1d5fa6", "#d97a1e", "#2b8c6f"),
+from shard_tools.report.style import (
+    BLUE,
+    FONT,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    PROPERTY_AXES,
+    SPLIT_COLOURS,
+    scaled,
 )
-SPLIT_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
-FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
-#: Property -> title, unit on the axis, factor from the property to the unit, logarithmic.
-PROPERTY_AXES = {
-    "width": ("Width", "pixels", 1.0, False),
-    "height": ("Height", "pixels", 1.0, False),
-    "aspect": ("Aspect", "width : height", 1.0, False),
-    "bytes": ("File size", "kB", 1e-3, True),
-}
+from shard_tools.report.survey import Survey
 
 
 def charts(survey: Survey, figures: Imbalance) -> dict[str, go.Figure]:
@@ -196,12 +193,6 @@ def properties(boxes: dict[str, Box]) -> go.Figure:
     _, unit, _, log = PROPERTY_AXES[next(iter(boxes))]
     box = next(iter(boxes.values()))
     return _boxes(traces, unit, box.max / max(box.min, 1) if log else 0, len(boxes))
-
-
-def scaled(box: Box, factor: float) -> Box:
-    """The box in another unit."""
-    values = (box.low, box.q1, box.median, box.q3, box.high, box.mean, box.min, box.max)
-    return Box(*(value * factor for value in values), n=box.n)
 
 
 def _box(name: str, box: Box, colour: str, number: str) -> list[Any]:

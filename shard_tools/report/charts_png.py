@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from shard_tools.files.atomic import atomic_open
-from shard_tools.report.charts_html import (
+from shard_tools.report.statistics import Box, Imbalance, concentration, frequency_curve, size_bands
+from shard_tools.report.style import (
     BLUE,
     GRID,
     INK,
@@ -27,7 +28,6 @@ from shard_tools.report.charts_html import (
     SPLIT_COLOURS,
     scaled,
 )
-from shard_tools.report.statistics import Box, Imbalance, concentration, frequency_curve, size_bands
 from shard_tools.report.survey import Survey
 
 _STYLE: dict[Any, Any] = {

@@ -23,9 +23,8 @@ from shard_tools.report.class_counts import ClassCounts, of_records, of_store, r
 from shard_tools.report.statistics import largest, rarest
 from shard_tools.sources.detect import Records, read_source
 from shard_tools.sources.readers import PhotoReader
-from shard_tools.store.layout import REJECTED
+from shard_tools.store.layout import DUPLICATES, REJECTED
 from shard_tools.store.store import Store, holds_store, read_photo, read_store_csv
-from shard_tools.verify.tables import DUPLICATES
 
 PROPERTIES = ("width", "height", "aspect", "bytes")
 SHOWN_CLASSES = 12

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from shard_tools.errors import StoreError
-from shard_tools.sources.join import _joined
+from shard_tools.sources.join import join_labels
 from shard_tools.sources.kaggle import _IN_PHOTO_FOLDER
 from shard_tools.sources.labels import CLEAN, TRAIN, NameFile, read_labels
 from shard_tools.sources.readers import SpanReader
@@ -45,7 +45,7 @@ def gldv2_tars(source: Path, labels: Path | None) -> Records:
     reader = SpanReader([str(tar) for tar in tars])
     listing = Listing(files.filter(is_photo(files["path"])), reader, (damaged,))
     names = next((n for n in map(NameFile.in_folder, beside) if n), None)
-    return _joined("gldv2", listing, table, file.name, names, partial=True)
+    return join_labels("gldv2", listing, table, file.name, names, partial=True)
 
 
 def find_tars(source: Path) -> list[Path]:

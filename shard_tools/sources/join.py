@@ -10,7 +10,7 @@ from shard_tools.sources.labels import NameFile, class_table
 from shard_tools.sources.records import Listing, Records, file_rejects, photo_table, rejects, stems
 
 
-def _joined(
+def join_labels(
     kind: str,
     listing: Listing,
     table: pa.Table,

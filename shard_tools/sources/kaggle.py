@@ -1,4 +1,4 @@
-"""The layout of the Kaggle competition: ``train.csv`` and ``train/a/b/c/<id>.jpg``, folder or zip."""
+"""The Kaggle competition: ``train.csv`` and ``train/a/b/c/<id>.jpg``, in a folder or a zip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 from shard_tools.columns import pc
 from shard_tools.errors import StoreError
 from shard_tools.sources.folder import list_folder
-from shard_tools.sources.join import _joined
+from shard_tools.sources.join import join_labels
 from shard_tools.sources.labels import TRAIN, NameFile, read_labels
 from shard_tools.sources.records import Listing, Records
 from shard_tools.sources.zips import ZipReader, read_directory, read_member
@@ -25,7 +25,7 @@ def kaggle_folder(source: Path, labels: Path | None) -> Records:
     if not folder.is_dir():
         raise StoreError(f"{folder}: missing; photos of {file.name} belong there: a/b/c/<id>.jpg")
     listing = list_folder(folder)
-    return _joined("kaggle", listing, table, file.name, NameFile.in_folder(source))
+    return join_labels("kaggle", listing, table, file.name, NameFile.in_folder(source))
 
 
 def kaggle_zip(source: Path, labels: Path | None) -> Records:
@@ -49,7 +49,7 @@ def kaggle_zip(source: Path, labels: Path | None) -> Records:
             f"where those of {TRAIN} belong"
         )
     names = NameFile.in_zip(source, members, prefix)
-    return _joined("kaggle", listing, table, labels.name if labels else TRAIN, names)
+    return join_labels("kaggle", listing, table, labels.name if labels else TRAIN, names)
 
 
 def zip_prefix(members: pa.Table) -> str | None:

@@ -17,6 +17,7 @@ CLASSES = "classes.parquet"
 SAMPLES = "samples.parquet"
 
 REJECTED = "rejected.csv"
+DUPLICATES = "duplicates.csv"
 
 INDEX_DIR = "index"
 

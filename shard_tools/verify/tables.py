@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import one_array, pc
-from shard_tools.store.layout import CLASSES, MANIFEST, SAMPLES, SPLITS
+from shard_tools.store.layout import CLASSES, DUPLICATES, MANIFEST, SAMPLES, SPLITS
 from shard_tools.store.manifest import Manifest
 from shard_tools.verify.problems import Findings, Problem
 
-DUPLICATES = "duplicates.csv"
 _KEY = "^[A-Za-z0-9_-]{1,80}$"
 
 

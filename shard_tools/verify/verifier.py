@@ -17,14 +17,21 @@ from tqdm import tqdm
 from shard_tools.cli.arguments import located
 from shard_tools.errors import StoreError
 from shard_tools.photos.decode import MAX_PIXELS
-from shard_tools.store.layout import CLASSES, INDEX_DIR, MANIFEST, REJECTED, SAMPLES, WORK
+from shard_tools.store.layout import (
+    CLASSES,
+    DUPLICATES,
+    INDEX_DIR,
+    MANIFEST,
+    REJECTED,
+    SAMPLES,
+    WORK,
+)
 from shard_tools.store.shard import label_digits
 from shard_tools.store.store import Store, read_store_csv
 from shard_tools.verify.index import check_indexes
 from shard_tools.verify.problems import Findings, Problem
 from shard_tools.verify.shard import COLUMNS, ShardTask, check_shard
 from shard_tools.verify.tables import (
-    DUPLICATES,
     check_classes,
     check_duplicates,
     check_leakage,
