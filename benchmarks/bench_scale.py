@@ -153,7 +153,7 @@ def made_up(records: Any, plan: Any, shard: Any) -> Any:
 
 def index_stages(work: Path, times: Times) -> None:
     """``glr-shard index --policy balanced``: one epoch with all that is read for it; and two."""
-    from shard_tools.sampling.write_index import IndexOptions, write_index
+    from shard_tools.sampling.index_files import IndexOptions, write_index
 
     for epochs in (1, 2):
         name = f"bench-{epochs}"

@@ -1,4 +1,6 @@
 """Packs photo collections into WebDataset tar shards with indexes (command: ``glr-shard``).
 
-Runs without torch and without DALI: ``tests/shard_tools/test_imports.py`` proves it.
+Read the folders from the top: ``cli`` calls ``build``, ``verify``, ``report`` and ``fetch``; those
+use ``duplicates``, ``sources`` and ``sampling``; everything ends in ``store``, the format on disk.
+``make lint`` holds that order. Runs without torch and without DALI, and a test proves it.
 """

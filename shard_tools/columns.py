@@ -32,26 +32,29 @@ _BLOCK = 64 << 20
 """Bytes parsed at once: a line of ``train_clean.csv`` lists all photos of a class."""
 
 
-def read_csv(path: Path, columns: Sequence[str], data: bytes | None = None) -> pa.Table:
-    """Columns of a CSV file with a header, all as strings without blanks around them.
+def read_csv(
+    path: Path, columns: Sequence[str], data: bytes | None = None, carry: Sequence[str] = ()
+) -> pa.Table:
+    """Columns of a CSV file with a header, as strings without blanks around them.
 
     Args:
         path: of the file.
         columns: that it must have; all that it has if empty.
         data: its content if it is not on disk; ``path`` is then only for messages.
+        carry: further columns that it must have, in the types that their values suggest.
 
     Raises:
         StoreError: no such file, or columns missing, or not a CSV file.
     """
     names = column_names(path, data)
-    missing = [name for name in columns if name not in names]
+    missing = [name for name in (*columns, *carry) if name not in names]
     if missing:
         raise StoreError(
             f"{path}: no column {' and no column '.join(missing)}; it has {', '.join(names)}"
         )
     columns = list(columns) or names
     convert = csv.ConvertOptions(
-        include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
+        include_columns=[*columns, *carry], column_types=dict.fromkeys(columns, pa.string())
     )
     try:
         file = path if data is None else pa.BufferReader(data)
@@ -59,7 +62,8 @@ def read_csv(path: Path, columns: Sequence[str], data: bytes | None = None) -> p
         table = csv.read_csv(file, read_options=options, convert_options=convert)
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
-    return pa.table([pc.utf8_trim_whitespace(column) for column in table.columns], columns)
+    texts = [pc.utf8_trim_whitespace(table[name]) for name in columns]
+    return pa.table([*texts, *(table[name] for name in carry)], [*columns, *carry])
 
 
 def column_names(path: Path, data: bytes | None = None) -> list[str]:

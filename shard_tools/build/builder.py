@@ -25,7 +25,8 @@ from shard_tools.build.work_folder import WorkFolder, check_out, drop_empty
 from shard_tools.duplicates.policy import deduplicated
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import explained
-from shard_tools.sources.detect import Records, read_source
+from shard_tools.sources.detect import read_source
+from shard_tools.sources.records import Records
 from shard_tools.store.layout import FORMAT_VERSION, WORK
 from shard_tools.workers.executor import Executor
 
@@ -56,7 +57,7 @@ def build_store(
         raise StoreError(f"--out {options.out}: {error}") from None
     if options.source.exists():
         executor.prepare(pack_shard)
-    records = subset(read_source(options.source, options.layout, options.labels), options)
+    records = subset(read_source(options.source, options.reading), options)
     records = _without_leaks(records, options, executor, progress)
     splits = assign_splits(
         records.photos["key"],
@@ -140,15 +141,9 @@ def subset(records: Records, options: BuildOptions) -> Records:
         return records
     labels = np.full(len(records.classes), -1, np.int32)
     labels[kept] = np.arange(len(kept))
-    rows = pa.array(np.flatnonzero(labels[records.labels] >= 0))
-    known = records.whole_digests
-    return replace(
-        records,
-        photos=records.photos.take(rows),
-        labels=labels[records.labels[rows.to_numpy()]],
-        whole_digests=None if known is None else known.take(rows),
-        classes=records.classes.take(pa.array(kept)),
-    )
+    chosen = records.take(np.flatnonzero(labels[records.labels] >= 0))
+    classes = records.classes.take(pa.array(kept))
+    return replace(chosen, labels=labels[chosen.labels], classes=classes)
 
 
 def plan_digest(options: BuildOptions, records: Records, plan: Plan) -> str:

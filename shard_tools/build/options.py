@@ -12,6 +12,7 @@ from shard_tools.duplicates.policy import DUPLICATE_MODES
 from shard_tools.errors import StoreError
 from shard_tools.photos.prepare import CHECKS, PhotoOptions
 from shard_tools.sources.detect import LAYOUTS
+from shard_tools.sources.layout import SourceOptions
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,8 @@ class BuildOptions:
     """Folder, zip or table of photos."""
     out: Path
     """Folder of the store, or ``remote.location`` of its URL; new, empty, or unfinished."""
-    layout: str | None = None
-    """One of ``records.LAYOUTS``; None finds out."""
-    labels: Path | None = None
-    """Label file, where the layout has a choice; None takes the one beside the photos."""
+    reading: SourceOptions = field(default_factory=SourceOptions)
+    """How the source is read."""
     duplicates: str = "one-split"
     """One of ``DUPLICATE_MODES``. Every mode except ``keep`` reads the whole source once more
     before packing."""
@@ -63,8 +62,9 @@ class BuildOptions:
                 f"--check header would save nothing: --duplicates {self.duplicates} decodes every "
                 "photo; give --duplicates keep as well, or leave out --check"
             )
-        if self.layout not in (None, *LAYOUTS):
-            raise StoreError(f"--layout {self.layout!r} is unknown; give {' or '.join(LAYOUTS)}")
+        layout = self.reading.layout
+        if layout not in (None, *LAYOUTS):
+            raise StoreError(f"--layout {layout!r} is unknown; give {' or '.join(LAYOUTS)}")
         if self.duplicates not in DUPLICATE_MODES:
             names = " or ".join(DUPLICATE_MODES)
             raise StoreError(f"--duplicates {self.duplicates!r} is unknown; give {names}")
@@ -72,8 +72,8 @@ class BuildOptions:
     def deciding(self) -> dict[str, Any]:
         """The options that decide the bytes, as the manifest lists them."""
         return {
-            "layout": self.layout,
-            "labels": self.labels and self.labels.name,
+            "layout": self.reading.layout,
+            "labels": self.reading.labels and self.reading.labels.name,
             "duplicates": self.duplicates,
             "resize_short": self.photo.resize_short,
             "quality": self.photo.quality,
@@ -83,4 +83,5 @@ class BuildOptions:
             "min_images": self.min_images,
             "splits": list(self.splits),
             "shard_size": self.shard_size,
+            **({"carry": list(self.reading.carry)} if self.reading.carry else {}),
         }

@@ -17,7 +17,7 @@ from shard_tools.build.plan import Plan, ShardPlan
 from shard_tools.build.shard_writer import PackResult, PackTask, pack_shard
 from shard_tools.build.work_folder import WorkFolder
 from shard_tools.columns import one_array
-from shard_tools.sources.detect import Records
+from shard_tools.sources.records import Records
 from shard_tools.store.shard import label_digits
 from shard_tools.workers.executor import Executor
 

@@ -14,10 +14,10 @@ from pyarrow import csv
 
 from shard_tools.build.options import BuildOptions
 from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult
-from shard_tools.columns import pc, read_csv
+from shard_tools.columns import one_array, pc, read_csv
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open, write_text
-from shard_tools.sources.detect import REJECTED_SCHEMA, Records
+from shard_tools.sources.records import REJECTED_SCHEMA, Records
 from shard_tools.store.layout import (
     CLASSES,
     CLASSES_SCHEMA,
@@ -126,7 +126,7 @@ def write_tables(
     if records.duplicates is not None:
         with atomic_open(options.out / DUPLICATES) as file:
             csv.write_csv(records.duplicates, file)
-    write_table(options.out / SAMPLES, samples, SAMPLES_SCHEMA)
+    write_table(options.out / SAMPLES, samples, samples.schema)
     write_table(options.out / CLASSES, _classes(records, counts), CLASSES_SCHEMA)
     manifest = _manifest(options, records, packed, counts, len(rejected))
     write_text(options.out / MANIFEST, manifest.to_json())
@@ -157,7 +157,14 @@ def _samples(
     columns = [
         rows[name] if name in ROWS_SCHEMA.names else derived[name] for name in SAMPLES_SCHEMA.names
     ]
-    return pa.table(columns, names=SAMPLES_SCHEMA.names), counts.reshape(classes, len(SPLITS))
+    table = pa.table(columns, names=SAMPLES_SCHEMA.names).cast(SAMPLES_SCHEMA)
+    if records.carried is not None and records.carried.num_columns:
+        at = pc.index_in(rows["key"], value_set=one_array(records.photos["key"]))
+        for name, column in zip(
+            records.carried.column_names, records.carried.take(at).columns, strict=True
+        ):
+            table = table.append_column(name, column)
+    return table, counts.reshape(classes, len(SPLITS))
 
 
 def _dictionary(codes: np.ndarray, values: pa.Array) -> pa.Array:

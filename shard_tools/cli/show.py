@@ -1,4 +1,4 @@
-"""``glr-shard show``: one photo of a store, or one shard; ``--out`` writes the photo."""
+"""Shows what a store knows of one photo or one shard."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from shard_tools.cli.arguments import located
+from shard_tools.cli.arguments import add_store, located
 from shard_tools.columns import mask, pc
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open
 from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.store import Store, read_photo
 
+HELP = "show one photo or shard of a store"
 _COLUMNS = ["key", "landmark_id", "label", "split", "shard", "offset", "size", "width", "height"]
 _FIRST = 10
 """Photos listed of a shard."""
@@ -103,11 +104,9 @@ def _listed(rows: pa.Table) -> list[str]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of ``glr-shard show``."""
-    parser.set_defaults(run=run)
-    add = parser.add_argument
-    add("store", metavar="STORE", help="folder or URL of a store")
-    add("what", metavar="KEY|SHARD", help="key of a photo, or name of a shard")
-    add("--out", type=Path, metavar="FILE", help="write the photo there")
+    add_store(parser)
+    parser.add_argument("what", metavar="KEY|SHARD", help="key of a photo, or name of a shard")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the photo to this file")
 
 
 def run(parsed: argparse.Namespace) -> int:

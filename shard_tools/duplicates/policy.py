@@ -55,13 +55,10 @@ def deduplicated(
         landmark_id=ids.take(pa.array(records.labels[found.dropped])),
         detail=pa.array([f"group {group} in duplicates.csv" for group in groups], pa.string()),
     )
+    known = replace(records, groups=found.groups, whole_digests=one_array(whole))
     return replace(
-        records,
-        photos=records.photos if len(kept) == len(found.groups) else records.photos.take(kept),
-        labels=records.labels[kept],
+        known.take(kept),
         rejected=pa.concat_tables([records.rejected, dropped]),
-        groups=found.groups[kept],
-        whole_digests=one_array(whole).take(pa.array(kept)),
         duplicates=found.table,
         notes={**records.notes, "duplicates": found.notes()},
     )

@@ -1,4 +1,4 @@
-"""``glr-shard fetch``: Google Landmarks v2 over HTTP: label files, tars, and their check sums.
+"""Downloads Google Landmarks v2 over HTTP: label files, tars, and their checksums.
 
 A file is written as ``<name>.part``, resumed wherever it was cut off, checked against the published
 md5, and only then gets its name. So a file that is there is whole, and a second run goes on.
@@ -6,7 +6,6 @@ md5, and only then gets its name. So a file that is there is whole, and a second
 
 from __future__ import annotations
 
-import argparse
 import errno
 import hashlib
 import re
@@ -26,7 +25,6 @@ BASE_URL = "https://s3.amazonaws.com/google-landmark"
 SHARDS = 500
 """Tars of the training set."""
 METADATA = (TRAIN, CLEAN, "train_label_to_category.csv")
-_JOBS, _RETRIES, _BACKOFF_S = 4, 8, 1.0
 _WRONG_MD5 = 3
 """Times a file may arrive with the wrong check sum; it is fetched anew in between."""
 
@@ -40,11 +38,11 @@ class FetchOptions:
     shards: tuple[int, ...] = ()
     """Numbers of the tars."""
     base_url: str = BASE_URL
-    jobs: int = _JOBS
+    jobs: int = 4
     """Files at a time."""
-    retries: int = _RETRIES
+    retries: int = 8
     """Failures in a row, without a byte between them, after which a file is given up."""
-    backoff_s: float = _BACKOFF_S
+    backoff_s: float = 1.0
     """Seconds before the second try; doubled for each further one, 60 at most."""
     check: bool = True
     """Compare tars with the published md5."""
@@ -206,28 +204,3 @@ def md5_file(path: Path) -> str:
     """Hex md5 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``glr-shard fetch``."""
-    parser.set_defaults(run=_run)
-    add = parser.add_argument
-    add("--dest", type=Path, required=True, metavar="DIR", help="folder that gets the files")
-    add("--shards", default="", metavar="0-9,12", help="tars to fetch, or all; default: none")
-    add("--base-url", default=BASE_URL, metavar="URL", help="of the bucket (%(default)s)")
-    add("--jobs", type=int, default=_JOBS, help="files at a time (%(default)s)")
-    add("--retries", type=int, default=_RETRIES, help="failures in a row (%(default)s)")
-    add("--no-check", action="store_true", help="do not compare with the published md5")
-
-
-def _run(parsed: argparse.Namespace) -> int:
-    options = FetchOptions(
-        dest=parsed.dest,
-        shards=parse_shards(parsed.shards) if parsed.shards else (),
-        base_url=parsed.base_url,
-        jobs=parsed.jobs,
-        retries=parsed.retries,
-        check=not parsed.no_check,
-    )
-    print(fetch(options))
-    return 0

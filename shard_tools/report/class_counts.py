@@ -13,9 +13,11 @@ import pyarrow as pa
 
 from shard_tools.columns import column_names, one_array, pc, read_csv
 from shard_tools.errors import StoreError
-from shard_tools.sources.detect import Records, read_source
-from shard_tools.sources.labels import CLEAN, TRAIN, NameFile, class_table
-from shard_tools.sources.labels import read_labels as read_label_file
+from shard_tools.sources import gldv2, kaggle
+from shard_tools.sources.detect import read_source
+from shard_tools.sources.labels import NameFile, class_table, find_label_file, read_labels
+from shard_tools.sources.layout import SourceOptions
+from shard_tools.sources.records import Records
 from shard_tools.store.layout import SPLITS
 from shard_tools.store.store import Store, holds_store
 
@@ -47,17 +49,19 @@ class ClassCounts:
         return self.names[label].as_py() or self.landmark_ids[label].as_py()
 
 
-def read_counts(path: Path, layout: str | None = None) -> ClassCounts:
+def read_counts(path: Path, options: SourceOptions | None = None) -> ClassCounts:
     """Photos per class of a store, a source, a label file or a table of counts.
 
     Args:
         path: a store; a source as for ``build``; or a CSV file: ``landmark_id,images`` where
             ``images`` is a number (counts) or ids between blanks (labels), or ``id,landmark_id``.
-        layout: of a source, None to find out.
+        options: how a source is read; None detects everything.
 
     Raises:
         StoreError: none of these.
     """
+    options = options or SourceOptions()
+    layout = options.layout
     if not path.exists():
         raise StoreError(f"{path}: no such file or folder; check the path")
     if path.is_file() and path.suffix.lower() == ".csv" and layout is None:
@@ -66,10 +70,11 @@ def read_counts(path: Path, layout: str | None = None) -> ClassCounts:
             return _from_csv(path, names)
     if holds_store(path) and layout in (None, "store"):
         return of_store(Store.open(path))
-    label_file = _label_file(path) if layout in (None, "kaggle", "gldv2") else None
+    by_id = layout in (None, kaggle.NAME, gldv2.NAME)
+    label_file = (options.labels or find_label_file(path)) if by_id else None
     if label_file is not None:
-        return _of_labels(read_label_file(label_file), path, NameFile.in_folder(label_file.parent))
-    return of_records(read_source(path, layout), path)
+        return _of_labels(read_labels(label_file), path, NameFile.in_folder(label_file.parent))
+    return of_records(read_source(path, options), path)
 
 
 def of_store(store: Store) -> ClassCounts:
@@ -87,18 +92,12 @@ def of_records(records: Records, path: Path) -> ClassCounts:
     return ClassCounts("source", path, ids, names, {ALL: counts})
 
 
-def _label_file(source: Path) -> Path | None:
-    """The label file of a source folder whose photos are called by their ids."""
-    files = [source / folder / name for name in (CLEAN, TRAIN) for folder in ("", "metadata")]
-    return next((file for file in files if file.is_file()), None)
-
-
 def _from_csv(path: Path, names: list[str]) -> ClassCounts:
     if "images" not in names or "id" in names:
-        return _of_labels(read_label_file(path), path, NameFile.in_folder(path.parent))
+        return _of_labels(read_labels(path), path, NameFile.in_folder(path.parent))
     table = read_csv(path, ("landmark_id", "images"))
     if not pc.all(pc.match_substring_regex(table["images"], _COUNT), min_count=0).as_py():
-        return _of_labels(read_label_file(path), path, NameFile.in_folder(path.parent))
+        return _of_labels(read_labels(path), path, NameFile.in_folder(path.parent))
     _check_rows(path, table)
     classes, rows = class_table(table["landmark_id"], NameFile.in_folder(path.parent))
     counts = np.zeros(len(classes), np.int64)

@@ -1,20 +1,17 @@
-"""``glr-shard stats``: figures of a store, a source or a table of counts, as text or JSON."""
+"""Figures of a store, a source or a table of counts, as a dictionary and as text."""
 
 from __future__ import annotations
 
-import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from shard_tools.cli.arguments import located
 from shard_tools.errors import StoreError
 from shard_tools.report.class_counts import ClassCounts, read_counts
 from shard_tools.report.statistics import SMALL_CLASS, Box, imbalance, largest
-from shard_tools.sources.detect import LAYOUTS
+from shard_tools.sources.layout import SourceOptions
 from shard_tools.store.store import Store
 
 PHOTO_FIGURES = ("width", "height", "aspect", "bytes")
@@ -26,12 +23,12 @@ _WHAT = {
 }
 
 
-def collect(path: Path, layout: str | None = None, top: int = 10) -> dict[str, Any]:
+def collect(path: Path, options: SourceOptions | None = None, top: int = 10) -> dict[str, Any]:
     """All figures by name, ready for JSON.
 
     Args:
         path: what :func:`~shard_tools.report.class_counts.read_counts` takes.
-        layout: of a source, None to find out.
+        options: how a source is read; None detects everything.
         top: number of classes that are named.
 
     Raises:
@@ -39,7 +36,7 @@ def collect(path: Path, layout: str | None = None, top: int = 10) -> dict[str, A
     """
     if top < 0:
         raise StoreError(f"--top is {top}; it must be 0 or more")
-    counts = read_counts(path, layout)
+    counts = read_counts(path, options)
     total = counts.total
     if not total.any():
         raise StoreError(f"{path}: no photos there")
@@ -122,20 +119,3 @@ def _photo_lines(figures: dict[str, Any]) -> list[str]:
         low, median, high = (f"{box[part]:,.{digits}f}{unit}" for part in ("min", "median", "max"))
         lines.append(f"{name:<11} min {low}, median {median}, max {high}")
     return lines
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard stats``."""
-    parser.set_defaults(run=run)
-    add = parser.add_argument
-    add("path", metavar="STORE|SOURCE|CSV", help="store, source, label file or counts")
-    add("--layout", choices=LAYOUTS, help="of a source; found out")
-    add("--top", type=int, default=10, metavar="N", help="classes to name (%(default)s)")
-    add("--json", action="store_true", help="as JSON")
-
-
-def run(parsed: argparse.Namespace) -> int:
-    """Print the figures."""
-    figures = collect(located(parsed.path), parsed.layout, parsed.top)
-    print(json.dumps(figures, indent=1) if parsed.json else text(figures))
-    return 0

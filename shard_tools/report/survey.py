@@ -21,8 +21,10 @@ from shard_tools.columns import one_array, pc
 from shard_tools.errors import StoreError
 from shard_tools.report.class_counts import ClassCounts, of_records, of_store, read_counts
 from shard_tools.report.statistics import largest, rarest
-from shard_tools.sources.detect import Records, read_source
+from shard_tools.sources.detect import read_source
+from shard_tools.sources.layout import SourceOptions
 from shard_tools.sources.readers import PhotoReader
+from shard_tools.sources.records import Records
 from shard_tools.store.layout import DUPLICATES, REJECTED
 from shard_tools.store.store import Store, holds_store, read_photo, read_store_csv
 
@@ -62,28 +64,31 @@ class Survey:
     """What was found of duplicates, in words, and how many."""
 
 
-def take_survey(path: Path, sample: int, seed: int = 0, layout: str | None = None) -> Survey:
+def take_survey(
+    path: Path, sample: int, seed: int = 0, options: SourceOptions | None = None
+) -> Survey:
     """Look at a store, a source or a table of counts.
 
     Args:
         path: what :func:`~shard_tools.report.class_counts.read_counts` takes.
         sample: photos of a source whose headers are read, at most.
         seed: of the choice of those, and of the photos shown.
-        layout: of a source, None to find out.
+        options: how a source is read; None detects everything.
 
     Raises:
         StoreError: nothing there to look at.
     """
+    options = options or SourceOptions()
     if sample < 1:
         raise StoreError(f"--sample is {sample}; it must be 1 or more")
     rng = np.random.default_rng(seed)
-    if holds_store(path) and layout in (None, "store"):
+    if holds_store(path) and options.layout in (None, "store"):
         return _of_store(Store.open(path), rng)
-    counts = None if path.is_dir() else _counts_alone(path, layout)
+    counts = None if path.is_dir() else _counts_alone(path, options)
     if counts is not None:
         survey = Survey(counts, largest=_names(counts, largest), rarest=_names(counts, rarest))
         return _checked(survey)
-    return _checked(_of_source(read_source(path, layout), path, sample, rng))
+    return _checked(_of_source(read_source(path, options), path, sample, rng))
 
 
 def _checked(survey: Survey) -> Survey:
@@ -92,9 +97,9 @@ def _checked(survey: Survey) -> Survey:
     return survey
 
 
-def _counts_alone(path: Path, layout: str | None) -> ClassCounts | None:
+def _counts_alone(path: Path, options: SourceOptions) -> ClassCounts | None:
     """Of a CSV file without photos; None for a source that is a file."""
-    if layout is not None or path.suffix.lower() != ".csv":
+    if options.layout is not None or path.suffix.lower() != ".csv":
         return None
     counts = read_counts(path)
     return counts if counts.kind in ("counts", "labels") else None

@@ -1,117 +1,68 @@
-"""From a source to its table of photos: keys, paths, labels, and what could not be used.
+"""Which layout a source has, and its photos and labels read as one ``Records``.
 
-Sources: the Kaggle layout as a folder or as the zip that is downloaded, the tars of Google
-Landmarks v2, one folder per class (on disk or in a zip), a table of paths and labels, a finished
-store. None is unpacked. Everything is columns of pyarrow and numpy, not rows of Python.
+Nothing is unpacked. Everything is columns of pyarrow and numpy, not rows of Python.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 from shard_tools.errors import StoreError
-from shard_tools.sources.class_folders import class_folders
-from shard_tools.sources.finished_store import store_photos
-from shard_tools.sources.gldv2 import find_tars, gldv2_tars
-from shard_tools.sources.kaggle import kaggle_folder, kaggle_zip, zip_prefix
-from shard_tools.sources.labels import CLEAN, TRAIN
-from shard_tools.sources.path_table import TABLE_SUFFIXES, path_table
-from shard_tools.sources.records import PHOTOS_SCHEMA, REJECTED_SCHEMA, Records, rejects
-from shard_tools.sources.zips import SUFFIX as ZIP
-from shard_tools.sources.zips import read_directory
-from shard_tools.store.layout import FORMAT_NAME, MANIFEST
+from shard_tools.sources import class_folders, finished_store, gldv2, kaggle, path_table
+from shard_tools.sources.labels import TRAIN
+from shard_tools.sources.layout import FOLDER, TABLE, ZIP, Layout, SourceOptions
+from shard_tools.sources.path_table import TABLE_SUFFIXES
+from shard_tools.sources.records import Records
 
-__all__ = [
-    "LAYOUTS",
-    "PHOTOS_SCHEMA",
-    "REJECTED_SCHEMA",
-    "Records",
-    "detect_layout",
-    "read_source",
-    "rejects",
-]
-
-LAYOUTS = ("kaggle", "folders", "gldv2", "table", "store")
-
-Listed = Callable[[Path, Path | None], Records]
-_FOLDERS: dict[str, Listed] = {
-    "kaggle": kaggle_folder,
-    "folders": class_folders,
-    "gldv2": gldv2_tars,
-    "store": store_photos,
+_ZIP_SUFFIX = ".zip"
+#: By name, in the order in which a source is compared with them: the first that fits is taken.
+LAYOUTS: dict[str, Layout] = {
+    module.LAYOUT.name: module.LAYOUT
+    for module in (finished_store, gldv2, kaggle, path_table, class_folders)
 }
-_ZIPS: dict[str, Listed] = {"kaggle": kaggle_zip, "folders": class_folders}
-_TABLES: dict[str, Listed] = {"table": path_table}
 
 
-def read_source(source: Path, layout: str | None = None, labels: Path | None = None) -> Records:
+def read_source(source: Path, options: SourceOptions | None = None) -> Records:
     """List a source.
 
     Args:
         source: the folder, zip or table.
-        layout: one of ``LAYOUTS``, or None to find out.
-        labels: the label file, for layouts that take one; None for the one beside the photos.
+        options: how to read it; None detects everything.
 
     Raises:
         StoreError: no photos there, or a label file that cannot be used.
     """
+    options = options or SourceOptions()
     if not source.exists():
         raise StoreError(f"--source {source}: no such folder or file; check the path")
-    choices = _choices(source)
+    choices = [layout for layout in LAYOUTS.values() if _kind(source) in layout.kinds]
     try:
-        layout = layout or detect_layout(source)
-        if layout not in choices:
+        name = options.layout or detect_layout(source)
+        if name not in [layout.name for layout in choices]:
+            possible = " or ".join(sorted((layout.name for layout in choices), reverse=True))
             raise StoreError(
-                f"--source {source}: cannot have the layout {layout}; that of "
-                f"{'a folder' if source.is_dir() else 'such a file'} is {' or '.join(choices)}"
+                f"--source {source}: cannot have the layout {name}; that of "
+                f"{'a folder' if source.is_dir() else 'such a file'} is {possible}"
             )
-        records = choices[layout](source, labels)
+        records = LAYOUTS[name].read(source, options)
     except OSError as error:
         raise StoreError(f"--source {source}: cannot be listed ({error})") from None
     if not len(records.photos):
-        raise StoreError(f"--source {source}: no photo there that has a label (layout {layout})")
+        raise StoreError(f"--source {source}: no photo there that has a label (layout {name})")
     return records
 
 
-def _choices(source: Path) -> dict[str, Listed]:
-    """The layouts that a source of this kind can have."""
-    if source.is_dir():
-        return _FOLDERS
-    if source.suffix.lower() == ZIP:
-        return _ZIPS
-    if source.suffix.lower() in TABLE_SUFFIXES:
-        return _TABLES
-    advice = (
-        "give the folder that holds the tars"
-        if source.suffix == ".tar"
-        else ("give a folder of photos, a .zip, or a .csv or .parquet table of paths and labels")
-    )
-    raise StoreError(f"--source {source}: is a file of no known kind; {advice}")
-
-
 def detect_layout(source: Path) -> str:
-    """The layout of a source: one of ``LAYOUTS``.
+    """The name of the layout of a source.
 
     Raises:
         StoreError: none fits.
     """
-    if not source.is_dir():
-        if source.suffix.lower() == ZIP:
-            return "kaggle" if zip_prefix(read_directory(source)) is not None else "folders"
-        return "table"
-    if _is_store(source):
-        return "store"
-    labelled = any((source / name).exists() for name in (TRAIN, CLEAN))
-    tars = find_tars(source)
-    if tars and (labelled or tars[0].name.startswith("images_")):
-        return "gldv2"
-    if (source / TRAIN).exists():
-        return "kaggle"
-    if any(entry.is_dir() and not entry.name.startswith(".") for entry in source.iterdir()):
-        return "folders"
-    zips = sorted(source.glob(f"*{ZIP}"))
+    kind = _kind(source)
+    for layout in LAYOUTS.values():
+        if kind in layout.kinds and layout.detect(source):
+            return layout.name
+    zips = sorted(source.glob(f"*{_ZIP_SUFFIX}"))
     advice = f"give the zip itself: {zips[0]}" if zips else "check the path"
     raise StoreError(
         f"--source {source}: neither a {TRAIN} (Kaggle layout) nor a folder per class is there, "
@@ -119,9 +70,18 @@ def detect_layout(source: Path) -> str:
     )
 
 
-def _is_store(source: Path) -> bool:
-    try:
-        manifest = json.loads((source / MANIFEST).read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(manifest, dict) and manifest.get("format") == FORMAT_NAME
+def _kind(source: Path) -> str:
+    """``folder``, ``zip`` or ``table``."""
+    if source.is_dir():
+        return FOLDER
+    suffix = source.suffix.lower()
+    if suffix == _ZIP_SUFFIX:
+        return ZIP
+    if suffix in TABLE_SUFFIXES:
+        return TABLE
+    advice = (
+        "give the folder that holds the tars"
+        if suffix == ".tar"
+        else "give a folder of photos, a .zip, or a .csv or .parquet table of paths and labels"
+    )
+    raise StoreError(f"--source {source}: is a file of no known kind; {advice}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,20 +11,37 @@ import pyarrow as pa
 
 from shard_tools.columns import one_array, pc
 from shard_tools.errors import StoreError
+from shard_tools.sources.layout import FOLDER, Layout, SourceOptions
 from shard_tools.sources.readers import SpanReader
 from shard_tools.sources.records import REJECTED_SCHEMA, Records
+from shard_tools.store.layout import FORMAT_NAME, MANIFEST
 from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.store import Store
 
+NAME = "store"
+_COLUMNS = ["key", "landmark_id", "label", "shard", "offset", "size", "xxh128"]
 
-def store_photos(source: Path, labels: Path | None) -> Records:
-    """A finished store: to split, resize or choose classes anew. Keys stay as they are."""
-    if labels is not None:
-        raise StoreError(f"--labels {labels}: a store holds its labels itself; leave it out")
+
+def detect(source: Path) -> bool:
+    """Whether there is the manifest of a store."""
+    try:
+        manifest = json.loads((source / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("format") == FORMAT_NAME
+
+
+def read(source: Path, options: SourceOptions) -> Records:
+    """List the photos of a store. Keys stay as they are.
+
+    Raises:
+        StoreError: a damaged store.
+    """
+    options.forbid(source, "a store, which holds its labels itself", "labels")
     store = Store.open(source)
     shards = store.manifest.shards
     _check_shards(source, shards)
-    samples = store.samples(["key", "landmark_id", "label", "shard", "offset", "size", "xxh128"])
+    samples = store.samples([*_COLUMNS, *options.carry])
     names = samples["shard"].cast(pa.string())
     places = pc.index_in(names, value_set=pa.array([shard.name for shard in shards]))
     files = pc.binary_join_element_wise(samples["key"], "jpg", ".")
@@ -43,13 +61,14 @@ def store_photos(source: Path, labels: Path | None) -> Records:
     reader = SpanReader([str(source / shard.name) for shard in shards])
     checked = store.manifest.options.get("check") == "full"
     return Records(
-        "store",
+        NAME,
         reader,
         photos,
         numbers.to_numpy().astype(np.int32),
         classes,
         REJECTED_SCHEMA.empty_table(),
         whole_digests=one_array(samples["xxh128"]) if checked else None,
+        carried=samples.select(list(options.carry)),
     )
 
 
@@ -62,3 +81,6 @@ def _check_shards(source: Path, shards: Sequence[ShardInfo]) -> None:
             raise StoreError(
                 f"{path}: {found}, the manifest says {shard.bytes:,} bytes; the store is damaged"
             )
+
+
+LAYOUT = Layout(NAME, "a finished store", (FOLDER,), detect, read)

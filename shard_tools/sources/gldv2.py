@@ -1,4 +1,4 @@
-"""Google Landmarks v2 as distributed: tars of photos and a label file."""
+"""Google Landmarks v2 as distributed: ``images_000.tar`` ... and a label file."""
 
 from __future__ import annotations
 
@@ -8,33 +8,39 @@ import pyarrow as pa
 
 from shard_tools.errors import StoreError
 from shard_tools.sources.join import join_labels
-from shard_tools.sources.kaggle import _IN_PHOTO_FOLDER
-from shard_tools.sources.labels import CLEAN, TRAIN, NameFile, read_labels
+from shard_tools.sources.labels import CLEAN, TRAIN, NameFile, find_label_file, read_labels
+from shard_tools.sources.layout import FOLDER, Layout, SourceOptions
 from shard_tools.sources.readers import SpanReader
 from shard_tools.sources.records import Listing, Records, is_photo, rejects
-from shard_tools.sources.tars import scan_tars
+from shard_tools.sources.tars import find_tars, scan_tars
 
-#: Where label files stand beside tars: as fetched, or as in the bucket of GLDv2.
-_BESIDE_TARS = ("", "metadata")
+NAME = "gldv2"
 
 
-def gldv2_tars(source: Path, labels: Path | None) -> Records:
-    """GLDv2 as distributed: ``images_000.tar`` ... and a label file.
+def detect(source: Path) -> bool:
+    """Whether there are tars with a label file beside them, or tars named as those of GLDv2."""
+    tars = find_tars(source)
+    labelled = any((source / name).exists() for name in (TRAIN, CLEAN))
+    return bool(tars) and (labelled or tars[0].name.startswith("images_"))
+
+
+def read(source: Path, options: SourceOptions) -> Records:
+    """List the members of the tars that are there, and their labels.
 
     Usually only some of the tars are there, and with ``train_clean.csv`` only some of their photos
-    are asked for. So what has no counterpart is counted, not listed as rejected.
+    are asked for. So photos and labels without a counterpart are counted, not listed as rejected.
+
+    Raises:
+        StoreError: no label file.
     """
-    tars = find_tars(source)
-    beside = [source / folder for folder in _BESIDE_TARS]
-    file = labels or next(
-        (path / name for name in (CLEAN, TRAIN) for path in beside if (path / name).is_file()), None
-    )
+    file = options.labels or find_label_file(source)
     if file is None:
         raise StoreError(
             f"--source {source}: tars, but neither {CLEAN} nor {TRAIN} beside them; "
             "get it with glr-shard fetch, or give --labels FILE"
         )
-    table = read_labels(file)
+    tars = find_tars(source)
+    table = read_labels(file, carry=options.carry)
     files, problems = scan_tars(tars)
     broken = [(tar.name, problem) for tar, problem in zip(tars, problems, strict=True) if problem]
     damaged = rejects(
@@ -44,13 +50,11 @@ def gldv2_tars(source: Path, labels: Path | None) -> Records:
     )
     reader = SpanReader([str(tar) for tar in tars])
     listing = Listing(files.filter(is_photo(files["path"])), reader, (damaged,))
+    beside = (source, source / "metadata")
     names = next((n for n in map(NameFile.in_folder, beside) if n), None)
-    return join_labels("gldv2", listing, table, file.name, names, partial=True)
+    return join_labels(NAME, listing, table, file.name, names, partial=True)
 
 
-def find_tars(source: Path) -> list[Path]:
-    """The tars of a GLDv2 folder, in the order of their names."""
-    inside = source / _IN_PHOTO_FOLDER
-    if inside.is_dir():  # photos in folders there, as in the Kaggle layout, come before stray tars
-        return sorted(inside.glob("*.tar"))
-    return sorted(source.glob("*.tar"))
+LAYOUT = Layout(
+    NAME, "images_000.tar ... of Google Landmarks v2 and their label file", (FOLDER,), detect, read
+)

@@ -21,9 +21,9 @@ def join_labels(
     """Files and the labels of their ids.
 
     Args:
-        kind: one of ``LAYOUTS``.
+        kind: name of the layout.
         listing: files called ``<id>.<suffix>``.
-        table: columns ``id`` and ``landmark_id``.
+        table: columns ``id`` and ``landmark_id``, then those that are carried into the store.
         file: name of the label file.
         names: of the classes.
         partial: ids without a file and files without an id are counted, not rejected.
@@ -50,7 +50,15 @@ def join_labels(
     classes, labels = class_table(table["landmark_id"], names)
     photos = photo_table(table["id"], listing.files.take(place))
     return Records(
-        kind, listing.reader, photos, labels, classes, pa.concat_tables(rejected), file, notes
+        kind,
+        listing.reader,
+        photos,
+        labels,
+        classes,
+        pa.concat_tables(rejected),
+        file,
+        notes,
+        carried=table.drop_columns(["id", "landmark_id"]),
     )
 
 

@@ -4,56 +4,68 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
-
 from shard_tools.columns import pc
 from shard_tools.errors import StoreError
 from shard_tools.sources.folder import list_folder
 from shard_tools.sources.join import join_labels
 from shard_tools.sources.labels import TRAIN, NameFile, read_labels
+from shard_tools.sources.layout import FOLDER, ZIP, Layout, SourceOptions
 from shard_tools.sources.records import Listing, Records
-from shard_tools.sources.zips import ZipReader, read_directory, read_member
+from shard_tools.sources.tars import IN_PHOTO_FOLDER
+from shard_tools.sources.zips import ZipReader, outermost, read_directory, read_member
 
-_IN_PHOTO_FOLDER = "train"
+NAME = "kaggle"
 
 
-def kaggle_folder(source: Path, labels: Path | None) -> Records:
-    """``train.csv`` and ``train/a/b/c/<id>.jpg``."""
-    file = labels or source / TRAIN
-    table = read_labels(file)
-    folder = source / _IN_PHOTO_FOLDER
+def detect(source: Path) -> bool:
+    """Whether there is a ``train.csv``: in a zip, in any of its folders."""
+    if source.is_dir():
+        return (source / TRAIN).exists()
+    return outermost(read_directory(source), TRAIN) is not None
+
+
+def read(source: Path, options: SourceOptions) -> Records:
+    """List photos and the labels of their ids.
+
+    Raises:
+        StoreError: no label file, or no photos where they belong.
+    """
+    return _folder(source, options) if source.is_dir() else _zip(source, options)
+
+
+def _folder(source: Path, options: SourceOptions) -> Records:
+    file = options.labels or source / TRAIN
+    table = read_labels(file, carry=options.carry)
+    folder = source / IN_PHOTO_FOLDER
     if not folder.is_dir():
         raise StoreError(f"{folder}: missing; photos of {file.name} belong there: a/b/c/<id>.jpg")
-    listing = list_folder(folder)
-    return join_labels("kaggle", listing, table, file.name, NameFile.in_folder(source))
+    return join_labels(NAME, list_folder(folder), table, file.name, NameFile.in_folder(source))
 
 
-def kaggle_zip(source: Path, labels: Path | None) -> Records:
-    """The competition's zip as downloaded: ``train.csv`` and ``train/a/b/c/<id>.jpg`` inside."""
+def _zip(source: Path, options: SourceOptions) -> Records:
     members = read_directory(source)
-    prefix = zip_prefix(members)
-    if prefix is None and labels is None:
+    prefix = outermost(members, TRAIN)
+    if prefix is None and options.labels is None:
         raise StoreError(f"--source {source}: no {TRAIN} in the zip; give --labels FILE")
     prefix = prefix or ""
-    if labels is None:
-        table = read_labels(source / (prefix + TRAIN), read_member(source, members, prefix + TRAIN))
+    if options.labels is None:
+        data = read_member(source, members, prefix + TRAIN)
+        table = read_labels(source / (prefix + TRAIN), data, options.carry)
     else:
-        table = read_labels(labels)
+        table = read_labels(options.labels, carry=options.carry)
     listing = Listing(
-        members.filter(pc.starts_with(members["path"], f"{prefix}{_IN_PHOTO_FOLDER}/")),
+        members.filter(pc.starts_with(members["path"], f"{prefix}{IN_PHOTO_FOLDER}/")),
         ZipReader(str(source)),
     )
     if not len(listing.files):
         raise StoreError(
-            f"--source {source}: no photos in the zip under {prefix}{_IN_PHOTO_FOLDER}/, "
+            f"--source {source}: no photos in the zip under {prefix}{IN_PHOTO_FOLDER}/, "
             f"where those of {TRAIN} belong"
         )
     names = NameFile.in_zip(source, members, prefix)
-    return join_labels("kaggle", listing, table, labels.name if labels else TRAIN, names)
+    return join_labels(NAME, listing, table, (options.labels or Path(TRAIN)).name, names)
 
 
-def zip_prefix(members: pa.Table) -> str | None:
-    """The folder in a zip that holds ``train.csv``, with a slash; the outermost if several do."""
-    paths = members["path"]
-    found = paths.filter(pc.match_substring_regex(paths, rf"(^|/){TRAIN}$")).to_pylist()
-    return min(found, key=lambda path: path.count("/")).removesuffix(TRAIN) if found else None
+LAYOUT = Layout(
+    NAME, f"{TRAIN} + train/a/b/c/<id>.jpg in a folder or zip", (FOLDER, ZIP), detect, read
+)

@@ -1,7 +1,8 @@
-"""Label files: which photo has which label, ids of classes in order, and their names."""
+"""Label files: where they are, which photo has which label, and the names of classes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import column_names, one_array, pc, read_csv
+from shard_tools.sources.tars import find_tars
 from shard_tools.sources.zips import read_member
 
 TRAIN = "train.csv"
@@ -22,7 +24,18 @@ NAME_FILES = (("landmarks.csv", "name"), ("train_label_to_category.csv", "catego
 _INTEGER = "^[0-9]{1,18}$"
 
 
-def read_labels(path: Path, data: bytes | None = None) -> pa.Table:
+def find_label_file(source: Path) -> Path | None:
+    """The label file of a folder whose photos are named by their ids; None if there is none.
+
+    Beside the tars of GLDv2 the cleaned labels come first, as the data set's authors advise; beside
+    folders of photos those of the competition do. Either may be in ``metadata/``, as in the bucket.
+    """
+    names = (CLEAN, TRAIN) if find_tars(source) else (TRAIN, CLEAN)
+    files = (source / folder / name for name in names for folder in ("", "metadata"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def read_labels(path: Path, data: bytes | None = None, carry: Sequence[str] = ()) -> pa.Table:
     """The label of every id, from either form of label file.
 
     Either ``id,landmark_id`` with a row per photo, or, as ``train_clean.csv``,
@@ -31,21 +44,22 @@ def read_labels(path: Path, data: bytes | None = None) -> pa.Table:
     Args:
         path: of the file.
         data: its content if it is not on disk.
+        carry: further columns to read, in the types that their values suggest.
 
     Returns:
-        Columns ``id`` and ``landmark_id``, strings.
+        Columns ``id`` and ``landmark_id``, strings, and those of ``carry``.
 
     Raises:
         StoreError: neither of them.
     """
     names = column_names(path, data)
     if "images" not in names or "id" in names:
-        return read_csv(path, ("id", "landmark_id"), data)
-    table = read_csv(path, ("landmark_id", "images"), data)
+        return read_csv(path, ("id", "landmark_id"), data, carry)
+    table = read_csv(path, ("landmark_id", "images"), data, carry)
     lists = one_array(pc.utf8_split_whitespace(table["images"]))
     parents = pc.list_parent_indices(lists)
-    columns = {"id": pc.list_flatten(lists), "landmark_id": table["landmark_id"].take(parents)}
-    table = pa.table(columns)
+    columns = {name: table[name].take(parents) for name in ("landmark_id", *carry)}
+    table = pa.table({"id": pc.list_flatten(lists), **columns})
     return table.filter(pc.not_equal(table["id"], ""))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from shard_tools.columns import column_names, pc, read_csv
 from shard_tools.errors import StoreError
 from shard_tools.sources.join import one_label_each
 from shard_tools.sources.labels import NameFile, class_table
+from shard_tools.sources.layout import TABLE, Layout, SourceOptions
 from shard_tools.sources.readers import FolderReader
 from shard_tools.sources.records import Records, photo_table, stems
 
@@ -24,24 +26,43 @@ _PROBED = 100
 """Paths of a table that are looked up before a build begins."""
 
 
-def path_table(source: Path, labels: Path | None) -> Records:
-    """A CSV or parquet table with columns ``path`` and ``landmark_id`` (or ``label``).
+NAME = "table"
 
-    Paths are absolute or relative to the table's folder. Whether each is there shows when it is
-    packed; only if none of a sample is, the table is refused.
+
+def detect(source: Path) -> bool:
+    """Whether it is a table by its suffix."""
+    return source.suffix.lower() in TABLE_SUFFIXES
+
+
+def read(source: Path, options: SourceOptions) -> Records:
+    """List the rows of a table with columns ``path`` and ``landmark_id`` (or ``label``).
+
+    Paths are absolute or relative to the table's folder. A missing file shows when it is packed;
+    only a table of which no path in a sample exists is refused here.
+
+    Raises:
+        StoreError: not such a table.
     """
-    if labels is not None:
-        raise StoreError(f"--labels {labels}: {source.name} holds the labels itself; leave it out")
-    table = _read_paths(source)
+    options.forbid(source, "a table that holds the labels itself", "labels")
+    table = _read_paths(source, options.carry)
     table, rejected = one_label_each(table, "path", source.name)
     _probe(source, table["path"])
     classes, numbers = class_table(table["landmark_id"], NameFile.in_folder(source.parent))
     photos = photo_table(stems(table["path"]), table.select(["path"]))
     reader = FolderReader(str(source.parent))
-    return Records("table", reader, photos, numbers, classes, rejected, source.name)
+    return Records(
+        NAME,
+        reader,
+        photos,
+        numbers,
+        classes,
+        rejected,
+        source.name,
+        carried=table.select(list(options.carry)),
+    )
 
 
-def _read_paths(source: Path) -> pa.Table:
+def _read_paths(source: Path, carry: Sequence[str]) -> pa.Table:
     names = _column_names(source)
     label = next((name for name in _LABEL_COLUMNS if name in names), None)
     if "path" not in names or label is None:
@@ -50,15 +71,18 @@ def _read_paths(source: Path) -> pa.Table:
         )
     columns = ["path", label]
     if source.suffix.lower() == ".csv":
-        table = read_csv(source, columns)
+        table = read_csv(source, columns, carry=carry)
     else:
+        missing = [name for name in carry if name not in names]
+        if missing:
+            raise StoreError(f"{source}: no column {missing[0]}; it has {', '.join(names)}")
         try:
-            table = pq.read_table(source, columns=columns)
-            parts = [_strings(column) for column in table.columns]
+            table = pq.read_table(source, columns=[*columns, *carry])
+            parts = [_strings(table[name]) for name in columns]
         except (pa.ArrowException, OSError) as error:
             raise StoreError(f"{source}: cannot be read as paths and labels ({error})") from None
-        table = pa.table(parts, names=columns)
-    return table.rename_columns(["path", "landmark_id"])
+        table = pa.table([*parts, *(table[name] for name in carry)], names=[*columns, *carry])
+    return table.rename_columns(["path", "landmark_id", *carry])
 
 
 def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -82,3 +106,6 @@ def _probe(source: Path, paths: pa.ChunkedArray) -> None:
             f"{source}: none of {len(sample)} of its paths is there, such as {sample[0]}; "
             f"paths are absolute or relative to {source.parent}"
         )
+
+
+LAYOUT = Layout(NAME, "a .csv or .parquet table of path and landmark_id", (TABLE,), detect, read)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Records:
     """All photos of a source that have one label."""
 
     kind: str
-    """One of ``records.LAYOUTS``."""
+    """Name of the layout."""
     reader: PhotoReader
     """Reads a photo by its path; ``reader.of(photos)`` is what a worker is given."""
     photos: pa.Table
@@ -58,8 +58,29 @@ class Records:
     duplicates: pa.Table | None = None
     """``duplicates.SCHEMA``, the dropped ones included; None: nobody has looked."""
     whole_digests: pa.Array | None = None
-    """``format.photo_digest`` of each photo that a strict decoder has read to its end, null for the
+    """``photo_digest`` of each photo that a strict decoder has read to its end, null for the
     others; None: nobody has looked."""
+    carried: pa.Table | None = None
+    """Columns of the label file that go into ``samples.parquet``, one row per photo."""
+
+    def take(self, rows: np.ndarray) -> Records:
+        """The records of some photos, in the order of ``rows``; classes keep their labels.
+
+        Args:
+            rows: of the photos to take. Shape (M,), integers.
+        """
+        if len(rows) == len(self.photos) and np.array_equal(rows, np.arange(len(rows))):
+            return self
+        at = pa.array(rows)
+        digests, carried = self.whole_digests, self.carried
+        return replace(
+            self,
+            photos=self.photos.take(at),
+            labels=self.labels[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            whole_digests=None if digests is None else digests.take(at),
+            carried=None if carried is None else carried.take(at),
+        )
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,21 @@ from tqdm import tqdm
 from shard_tools.sources.readers import SPAN_SCHEMA
 from shard_tools.store.shard import TAR_BLOCK
 
+#: Folder of the photos in the layouts of GLDv2 and of the competition.
+IN_PHOTO_FOLDER = "train"
 _THREADS = 8
 """Scan that many tars at once: each header is a wait for the disk."""
 _REGULAR = frozenset(b"0\0007")
 _LONG_NAME, _PAX = ord("L"), ord("x")
 _LARGEST_HEADER = 1 << 20
+
+
+def find_tars(source: Path) -> list[Path]:
+    """The tars of a GLDv2 folder, in the order of their names."""
+    inside = source / IN_PHOTO_FOLDER
+    if inside.is_dir():  # photos in folders there, as in the Kaggle layout, come before stray tars
+        return sorted(inside.glob("*.tar"))
+    return sorted(source.glob("*.tar"))
 
 
 @dataclass

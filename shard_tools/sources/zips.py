@@ -29,7 +29,6 @@ MEMBER_SCHEMA = pa.schema(
         ("flags", pa.int32()),
     ]
 )
-SUFFIX = ".zip"
 _ENTRY = b"PK\x01\x02"
 _END, _LOCATOR, _END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
 _END_SIZE, _LOCATOR_SIZE, _END64_SIZE, _LOCAL_SIZE, _ENTRY_SIZE = 22, 20, 56, 30, 46
@@ -78,6 +77,17 @@ def read_directory(file: Path) -> pa.Table:
         names=["path", *MEMBER_SCHEMA.names],
     )
     return table.filter(pc.invert(pc.ends_with(table["path"], "/")))
+
+
+def outermost(members: pa.Table, name: str) -> str | None:
+    """The folder of a zip that holds a file of some name, with a slash at its end ("" for the top).
+
+    The outermost if several do, None if none does.
+    """
+    paths = members["path"]
+    inside = pc.ends_with(paths, f"/{name}")
+    found = paths.filter(pc.or_(inside, pc.equal(paths, name))).to_pylist()
+    return min(found, key=lambda path: path.count("/")).removesuffix(name) if found else None
 
 
 def read_member(file: Path, members: pa.Table, path: str) -> bytes:

@@ -84,7 +84,10 @@ class Store:
         return read_table(self.path / CLASSES, CLASSES_SCHEMA)
 
     def samples(self, columns: list[str] | None = None) -> pa.Table:
-        """The samples table (``SAMPLES_SCHEMA``) or some of its columns."""
+        """The samples table (``SAMPLES_SCHEMA``), or some of its columns.
+
+        Columns that the build carried over from the label file are read where they are named.
+        """
         return read_table(self.path / SAMPLES, SAMPLES_SCHEMA, columns)
 
     def class_counts(self, split: str = "train") -> np.ndarray:
@@ -94,6 +97,8 @@ class Store:
 
 def read_table(path: Path, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
     """Read a parquet table of the store, checking that it has the columns it should.
+
+    Columns that are not in the schema come in the type that they have in the file.
 
     Raises:
         StoreError: missing, unreadable, or other columns.
@@ -112,7 +117,10 @@ def read_table(path: Path, schema: pa.Schema, columns: list[str] | None = None) 
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise StoreError(f"{path}: columns missing: {', '.join(missing)}; build the store again")
-    return table.cast(pa.schema([schema.field(name) for name in names]))
+    known = set(schema.names)
+    return table.cast(
+        pa.schema([schema.field(n) if n in known else table.schema.field(n) for n in names])
+    )
 
 
 def write_table(path: Path, table: pa.Table, schema: pa.Schema) -> None:

@@ -1,12 +1,10 @@
-"""``glr-shard verify``: is this store what was built, and does every part agree with the others?
+"""Is this store what was built, and does every part agree with the others?
 
 verify_store(Path("store"), decode=True, workers=8)   # [] where all is well
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from shard_tools.cli.arguments import located
 from shard_tools.errors import StoreError
 from shard_tools.photos.decode import MAX_PIXELS
 from shard_tools.store.layout import (
@@ -38,21 +35,22 @@ from shard_tools.verify.tables import (
     check_manifest,
     check_samples,
 )
-from shard_tools.workers.local import run_tasks
+from shard_tools.workers.executor import Executor
 
 _ENERGON = (".nv-meta", ".idx")
 """What Megatron-Energon adds to a store that it prepares: a folder, and an index after each tar."""
 
 
 def verify_store(
-    path: Path, decode: bool = False, workers: int = 1, progress: bool = False
+    path: Path, decode: bool = False, workers: int | Executor = 1, progress: bool = False
 ) -> list[Problem]:
     """Check a store: every file, every byte, every table against the others.
 
     Args:
         path: the store.
         decode: also decode every photo with the strict decoder that the build used.
-        workers: processes for tars and photos; the result does not depend on it.
+        workers: processes that check shards, or where else to do it; the result does not depend on
+            it.
         progress: show a bar on stderr.
 
     Returns:
@@ -61,8 +59,7 @@ def verify_store(
     Raises:
         StoreError: no such folder, a number of workers under 1, or a worker that died.
     """
-    if workers < 1:
-        raise StoreError(f"--workers is {workers}; it must be 1 or more")
+    executor = Executor(workers) if isinstance(workers, int) else workers
     if not path.is_dir():
         raise StoreError(f"{path}: no such store folder; check the path")
     try:
@@ -76,7 +73,7 @@ def verify_store(
     found += missing
     found += _check_files(store)
     found += _check_tables(store, samples)
-    found += _check_shards(store, samples, decode, workers, progress)
+    found += _check_shards(store, samples, decode, executor, progress)
     return sorted(found)
 
 
@@ -149,14 +146,14 @@ def _check_files(store: Store) -> list[Problem]:
         elif name == WORK:
             found.append(Problem(name, "files", "left over from the build; remove it"))
         elif entry.parent == store.path and name not in known:
-            found.append(Problem(name, "files", "not part of the store: the manifest has no such"))
+            found.append(Problem(name, "files", "not listed in the manifest"))
         elif name == INDEX_DIR and not entry.is_dir():
             found.append(Problem(name, "files", "is a file, not a folder"))
     return found
 
 
 def _check_shards(
-    store: Store, samples: pa.Table | None, decode: bool, workers: int, progress: bool
+    store: Store, samples: pa.Table | None, decode: bool, executor: Executor, progress: bool
 ) -> list[Problem]:
     shards = store.manifest.shards
     starts = np.cumsum([0, *(shard.samples for shard in shards)])
@@ -175,39 +172,5 @@ def _check_shards(
     tasks = [partial(task, place) for place in range(len(shards))]
     disable = None if progress else True
     with tqdm(total=int(starts[-1]), unit=" photos", disable=disable, leave=False) as bar:
-        results = run_tasks(check_shard, tasks, min(workers, max(len(tasks), 1)), bar.update)
+        results = executor.run(check_shard, tasks, bar.update)
         return [problem for result in results for problem in result]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard verify``."""
-    parser.set_defaults(run=run)
-    add = parser.add_argument
-    add("store", metavar="STORE", help="folder or URL of a store")
-    add("--decode", action="store_true", help="also decode every photo, strictly")
-    cores = len(os.sched_getaffinity(0))
-    add("--workers", type=int, default=cores, help="processes; same result (%(default)s)")
-
-
-def run(parsed: argparse.Namespace) -> int:
-    """Print what is wrong, one problem a line; exit code 1 where anything is."""
-    path = located(parsed.store)
-    problems = verify_store(path, parsed.decode, parsed.workers, progress=True)
-    for problem in problems:
-        print(problem.text())
-    if problems:
-        files = len({problem.where for problem in problems})
-        print(f"{parsed.store}: {len(problems):,} problems in {files:,} files")
-        return 1
-    print(_summary(Store.open(path), parsed.decode))
-    return 0
-
-
-def _summary(store: Store, decoded: bool) -> str:
-    shards = store.manifest.shards
-    size = sum(shard.bytes for shard in shards)
-    checked = "decoded and checked" if decoded else "checked, not decoded"
-    return (
-        f"{store.path}: whole: {store.manifest.counts['photos']:,} photos {checked}, "
-        f"{len(shards):,} shards, {size / 1e6:,.1f} MB"
-    )

@@ -24,7 +24,7 @@ from glr_fast.data.dali import DaliBackend
 from glr_fast.data.loader import BackendName
 from glr_fast.data.plan import BatchPlan
 from glr_fast.data.supply import Watchdog
-from shard_tools.sampling.write_index import IndexOptions, write_index
+from shard_tools.sampling.index_files import IndexOptions, write_index
 from tests.helpers.photos import jpeg
 
 PHOTO = jpeg(0, 40, 30)

@@ -145,7 +145,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "no classes": (lambda s: (s / "classes.parquet").unlink(), "files", "classes.parquet", "missing"),
     "no rejected": (lambda s: (s / "rejected.csv").unlink(), "files", "rejected.csv", "missing"),
     "samples not parquet": (lambda s: (s / "samples.parquet").write_bytes(b"x" * 99), "files", "samples.parquet", "cannot be read"),
-    "another file": (lambda s: (s / "notes.txt").touch(), "files", "notes.txt", "not part of the store"),
+    "another file": (lambda s: (s / "notes.txt").touch(), "files", "notes.txt", "not listed in the manifest"),
     "half-written file": (lambda s: (s / ".val-000000.tar.7.tmp").touch(), "files", ".val-000000.tar.7.tmp", "half-written"),
     "half-written index": (lambda s: (s / "index/.odd.tmp").mkdir(), "files", "index/.odd.tmp", "half-written"),
     "work folder": (lambda s: (s / ".building").mkdir(), "files", ".building", "left over from the build"),

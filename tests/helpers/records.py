@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shard_tools.sources.detect import Records
+from shard_tools.sources.records import Records
 
 
 def by_key(records: Records) -> dict[str, str]:

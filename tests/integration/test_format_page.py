@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from shard_tools.sampling.write_index import IndexOptions, write_index
+from shard_tools.sampling.index_files import IndexOptions, write_index
 from tests.conftest import REPOSITORY
 from tests.helpers import format_reader
 from tests.helpers.format_reader import read_epoch, read_store

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shard_tools.sampling.write_index import IndexOptions, write_index
+from shard_tools.sampling.index_files import IndexOptions, write_index
 from shard_tools.store.layout import SPLITS
 from shard_tools.store.store import Store
 from shard_tools.verify.verifier import verify_store

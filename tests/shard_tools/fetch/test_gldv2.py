@@ -24,7 +24,7 @@ from shard_tools.cli import main
 from shard_tools.errors import StoreError
 from shard_tools.fetch.gldv2 import METADATA, FetchOptions, fetch, files_to_fetch, parse_shards
 from shard_tools.fetch.http import Downloader, claimed
-from shard_tools.sources.detect import read_source
+from shard_tools.sources import SourceOptions, read_source
 from tests.helpers.commands import error_of
 from tests.helpers.photos import kaggle
 from tests.helpers.sources import tars
@@ -375,7 +375,7 @@ def test_fetched_files_are_a_source(server: Server, tmp_path: Path) -> None:
     server.add("train_clean.csv", b"landmark_id,images\n")
     server.add("train_label_to_category.csv", b"landmark_id,category\n2,x/Category:Two\n")
     fetch(options(server, tmp_path / "d"))
-    records = read_source(tmp_path / "d", labels=tmp_path / "d" / "train.csv")
+    records = read_source(tmp_path / "d", SourceOptions(labels=tmp_path / "d" / "train.csv"))
     assert (len(records.photos), records.classes["name"].to_pylist()) == (7, [None, "Two"])
 
 

@@ -17,7 +17,7 @@ from shard_tools.build.options import BuildOptions
 from shard_tools.build.shard_writer import PackTask, pack_shard
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import RemoteError, location, sizes
-from shard_tools.sampling.write_index import IndexOptions, write_index
+from shard_tools.sampling.index_files import IndexOptions, write_index
 from shard_tools.store.store import Store
 from shard_tools.workers.executor import Executor
 from tests.helpers.object_store import fetched, s3_server

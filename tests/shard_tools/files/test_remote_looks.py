@@ -9,7 +9,7 @@ import pytest
 
 from shard_tools.cli import main
 from shard_tools.files.remote import location
-from shard_tools.sampling.write_index import IndexOptions, write_index
+from shard_tools.sampling.index_files import IndexOptions, write_index
 from shard_tools.store.store import Store
 from shard_tools.verify.verifier import verify_store
 from tests.helpers.photos import add_photo, built, kaggle

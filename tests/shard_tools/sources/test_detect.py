@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shard_tools.errors import StoreError
-from shard_tools.sources.detect import read_source
+from shard_tools.sources import SourceOptions, read_source
 from tests.helpers.photos import add_photo, kaggle, write_labels
 from tests.helpers.records import by_key, unused
 
@@ -77,7 +77,9 @@ def test_folders(tmp_path: Path) -> None:
 
 def test_layout_can_be_forced(tmp_path: Path) -> None:
     kaggle(tmp_path, {"1": 2})
-    assert read_source(tmp_path, "folders").classes["landmark_id"].to_pylist() == ["train"]
+    assert read_source(tmp_path, SourceOptions("folders")).classes["landmark_id"].to_pylist() == [
+        "train"
+    ]
 
 
 def test_names(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shard_tools.errors import StoreError
-from shard_tools.sources.detect import detect_layout, read_source
+from shard_tools.sources import SourceOptions, detect_layout, read_source
 from shard_tools.store.store import Store
 from tests.helpers.photos import add_photo, built, jpeg, kaggle
 from tests.helpers.records import by_key, unused
@@ -63,7 +63,7 @@ def test_kaggle_zip_with_labels_beside(
     file = zipped(folder, tmp_path / "x.zip")
     few = dict(list(labels.items())[:4])
     clean(tmp_path, few)
-    records = read_source(file, labels=tmp_path / "train_clean.csv")
+    records = read_source(file, SourceOptions(labels=tmp_path / "train_clean.csv"))
     assert by_key(records) == few
     assert records.label_file == "train_clean.csv"
     assert len(records.rejected) == len(labels) - 4
@@ -81,7 +81,7 @@ def test_gldv2_tars(folder: Path, store: Path, labels: dict[str, str], tmp_path:
     few = read_source(source)
     assert (few.label_file, len(few.photos)) == ("train_clean.csv", 5)
     assert few.notes == {"ids_without_file": 0, "files_without_id": 12}
-    assert len(read_source(source, labels=source / "train.csv").photos) == 17
+    assert len(read_source(source, SourceOptions(labels=source / "train.csv")).photos) == 17
     shutil.move(source / "train_clean.csv", tmp_path / "m.csv")
     (source / "images_001.tar").unlink()
     some = read_source(source)
@@ -187,7 +187,7 @@ def test_a_damaged_member_is_rejected(folder: Path, tmp_path: Path) -> None:
 def test_errors_say_what_to_do(folder: Path, store: Path, tmp_path: Path) -> None:
     def refused(message: str, source: Path, **options) -> None:
         with pytest.raises(StoreError, match=message) as caught:
-            read_source(source, **options)
+            read_source(source, SourceOptions(**options))
         assert "\n" not in str(caught.value)
 
     (tmp_path / "x.tar").touch()

@@ -10,7 +10,7 @@ import pytest
 
 from shard_tools.cli import main
 from shard_tools.errors import StoreError
-from shard_tools.sampling.write_index import IndexOptions, write_index
+from shard_tools.sampling.index_files import IndexOptions, write_index
 from shard_tools.verify.verifier import verify_store
 from tests.helpers.damage import DAMAGE, column, in_photo, truncated_photo
 from tests.helpers.photos import add_photo, built, kaggle
@@ -63,7 +63,7 @@ def test_the_command(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
-    assert lines[0] == "notes.txt: [files] not part of the store: the manifest has no such"
+    assert lines[0] == "notes.txt: [files] not listed in the manifest"
     assert lines[-1].endswith("3 problems in 2 files")
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from shard_tools.errors import StoreError
+from shard_tools.sampling.index_files import IndexOptions, write_index
 from shard_tools.sampling.orders import epoch_order
-from shard_tools.sampling.write_index import IndexOptions, write_index
 from shard_tools.store.shard import IndexEntry, dali_index
 from shard_tools.store.store import Store
 from tests.helpers.photos import built, kaggle
@@ -74,7 +74,7 @@ def test_lines_are_those_of_the_format(
 ) -> None:
     """Made by columns, in chunks of any size, they are what the format makes one by one."""
     samples = store.samples(["key", "label", "shard", "offset", "size"]).to_pylist()
-    monkeypatch.setattr("shard_tools.sampling.write_index._CHUNK", 11)
+    monkeypatch.setattr("shard_tools.sampling.index_files._CHUNK", 11)
     write_index(store.path, IndexOptions("balanced", 2, 5, "chunks"))
     for number in range(2):
         rows = np.load(index / f"epoch-{number:04d}.npy")

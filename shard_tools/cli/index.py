@@ -1,0 +1,40 @@
+"""Writes class-balanced index files: epoch orders, and DALI indexes over the unchanged tars."""
+
+from __future__ import annotations
+
+import argparse
+
+from shard_tools.cli.arguments import add_store, located
+from shard_tools.sampling import POLICIES, IndexOptions, write_index
+from shard_tools.store import SPLITS
+
+HELP = "write epoch orders and DALI indexes of a sampling policy"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``glr-shard index``."""
+    add_store(parser)
+    add = parser.add_argument
+    text = f"how classes are drawn: {', '.join(POLICIES)}, or a schedule such as natural,balanced@8"
+    add("--policy", required=True, help=text)
+    add("--epochs", type=int, required=True, metavar="N", help="number of epochs to write")
+    add(
+        "--seed", type=int, default=0, metavar="N", help="seed of the orders (default: %(default)s)"
+    )
+    add("--name", required=True, help="name of the index; it is written to STORE/index/NAME")
+    add(
+        "--split", choices=SPLITS, default="train", help="split to draw from (default: %(default)s)"
+    )
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Write the index and say where it is."""
+    options = IndexOptions(
+        policy=parsed.policy,
+        epochs=parsed.epochs,
+        seed=parsed.seed,
+        name=parsed.name,
+        split=parsed.split,
+    )
+    print(write_index(located(parsed.store), options))
+    return 0

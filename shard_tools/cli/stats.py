@@ -1,0 +1,27 @@
+"""Prints counts and imbalance figures of a store, a source or a table of counts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from shard_tools.cli.arguments import add_looked_at, located, source_options
+from shard_tools.report import collect
+from shard_tools.report.stats import text
+
+HELP = "print counts and imbalance figures"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``glr-shard stats``."""
+    add_looked_at(parser)
+    add = parser.add_argument
+    add("--top", type=int, default=10, metavar="N", help="classes to list (default: %(default)s)")
+    add("--json", action="store_true", help="print JSON")
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print the figures."""
+    figures = collect(located(parsed.path), source_options(parsed), parsed.top)
+    print(json.dumps(figures, indent=1) if parsed.json else text(figures))
+    return 0

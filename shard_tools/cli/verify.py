@@ -1,0 +1,42 @@
+"""Checks a store: every file, every byte, every table against the others."""
+
+from __future__ import annotations
+
+import argparse
+
+from shard_tools.cli.arguments import add_executor, add_store, executor, located
+from shard_tools.store import Store
+from shard_tools.verify import verify_store
+
+HELP = "check a store and list what is wrong"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``glr-shard verify``."""
+    add_store(parser)
+    parser.add_argument("--decode", action="store_true", help="also decode every photo, strictly")
+    add_executor(parser)
+
+
+def run(parsed: argparse.Namespace) -> int:
+    """Print what is wrong, one problem a line; exit code 1 where anything is."""
+    path = located(parsed.store)
+    problems = verify_store(path, parsed.decode, executor(parsed), progress=True)
+    for problem in problems:
+        print(problem.text())
+    if problems:
+        files = len({problem.where for problem in problems})
+        print(f"{parsed.store}: {len(problems):,} problems in {files:,} files")
+        return 1
+    print(_summary(Store.open(path), parsed.decode))
+    return 0
+
+
+def _summary(store: Store, decoded: bool) -> str:
+    shards = store.manifest.shards
+    size = sum(shard.bytes for shard in shards)
+    checked = "decoded and checked" if decoded else "checked, not decoded"
+    return (
+        f"{store.path}: whole: {store.manifest.counts['photos']:,} photos {checked}, "
+        f"{len(shards):,} shards, {size / 1e6:,.1f} MB"
+    )

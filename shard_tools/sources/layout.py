@@ -1,0 +1,72 @@
+"""What a layout of photos and labels is, and what a user can say about a source.
+
+A new layout is one file in this folder that ends with a ``LAYOUT``, and its entry in
+:mod:`shard_tools.sources.detect`. Command lines, help and messages follow from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shard_tools.errors import StoreError
+from shard_tools.sources.records import Records
+from shard_tools.store.layout import SAMPLES_SCHEMA
+
+FOLDER, ZIP, TABLE = "folder", "zip", "table"
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How to read a source; the defaults detect everything."""
+
+    layout: str | None = None
+    """Name of a layout; None detects it."""
+    labels: Path | None = None
+    """Label file; None takes the one beside the photos."""
+    carry: tuple[str, ...] = ()
+    """Columns of the label file or table that are carried into ``samples.parquet``."""
+
+    def __post_init__(self) -> None:
+        taken = [name for name in self.carry if name in SAMPLES_SCHEMA.names or not name]
+        if taken:
+            raise StoreError(
+                f"--carry {taken[0]}: every store has a column of that name; rename the one in "
+                "the label file"
+            )
+        if len(set(self.carry)) < len(self.carry):
+            raise StoreError(f"--carry {','.join(self.carry)}: a column is named twice")
+
+    def forbid(self, source: Path, what: str, *names: str) -> None:
+        """Refuse options that mean nothing for a layout, instead of ignoring them.
+
+        Args:
+            source: for the message.
+            what: the layout in words, as the subject of a sentence.
+            names: the fields of this class that must not be given.
+
+        Raises:
+            StoreError: one of them is given.
+        """
+        for name in names:
+            value = getattr(self, name)
+            if value:
+                given = ",".join(value) if isinstance(value, tuple) else value
+                raise StoreError(f"--{name} {given}: {source} is {what}; leave it out")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which photos and their labels are laid out."""
+
+    name: str
+    """What ``--layout`` and manifests call it."""
+    help: str
+    """What it looks like, as a noun phrase for ``--help`` and messages."""
+    kinds: tuple[str, ...]
+    """``folder``, ``zip`` or ``table``: what a source of this layout can be."""
+    detect: Callable[[Path], bool]
+    """Whether a source, of one of these kinds, looks like this layout."""
+    read: Callable[[Path, SourceOptions], Records]
+    """List a source; raises :class:`StoreError` where it is not of this layout after all."""
