@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -35,7 +34,7 @@ def pack_all(
     todo = [shard for shard in plan.shards if shard.name not in results]
     tasks = pack_tasks(options, records, plan, todo)
     ready = sum(s.stop - s.start for s in plan.shards) - sum(s.stop - s.start for s in todo)
-    hidden = not sys.stderr.isatty() if progress is None else not progress
+    hidden = None if progress is None else not progress  # None: hidden unless on a terminal
     bar = tqdm(total=len(plan.order), initial=ready, disable=hidden, unit=" photos", smoothing=0.05)
     with bar, closing(executor.run(pack_shard, tasks, bar.update)) as done:
         for result in done:

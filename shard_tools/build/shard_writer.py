@@ -26,7 +26,7 @@ from shard_tools.store.shard import (
     class_member,
     dali_index,
     photo_digest,
-    tar_member,
+    sample_members,
 )
 
 #: The rows that a shard adds to the samples table; split, shard and landmark_id follow from it.
@@ -41,6 +41,7 @@ ROWS_SCHEMA = pa.schema(
         ("xxh128", pa.binary(16)),
     ]
 )
+
 _WRITE_OUT = 8 << 20
 """Bytes after which the disk is told to begin."""
 
@@ -121,7 +122,9 @@ def pack_shard(task: PackTask, advance: Callable[[int], object] | None = None) -
             except PhotoError as bad:
                 rejected.append(Reject(key, source, label, bad.reason, bad.detail))
             else:
-                block, start, size = _members(key, photo.data, class_member(label, task.digits))
+                block, start, size = sample_members(
+                    key, photo.data, class_member(label, task.digits)
+                )
                 file.write(block)
                 if begin is not None:
                     begin.reach(written + len(block))
@@ -180,14 +183,6 @@ def _encoded(read: Callable[[], bytes]) -> bytes:
         if error.errno in FILE_ERRORS:
             raise PhotoError("cannot be read", error.strerror or str(error)) from None
         raise
-
-
-def _members(key: str, photo: bytes, label: bytes) -> tuple[bytes, int, int]:
-    """The two tar members of a photo, and where in them its data starts, and its size."""
-    head, tail = tar_member(f"{key}.jpg", photo)
-    class_head, class_tail = tar_member(f"{key}.cls", label)
-    block = b"".join((head, photo, tail, class_head, label, class_tail))
-    return block, len(head), len(photo)
 
 
 def _rows(

@@ -12,7 +12,7 @@ from shard_tools.sources import LAYOUTS, SourceOptions
 from shard_tools.workers import EXECUTORS, Executor
 
 
-def located(text: str) -> Path:
+def path_or_url(text: str) -> Path:
     """A path or URL of the command line.
 
     Raises:

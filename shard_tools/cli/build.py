@@ -12,7 +12,7 @@ from shard_tools.cli.arguments import (
     add_executor,
     add_source_options,
     executor,
-    located,
+    path_or_url,
     source_options,
 )
 from shard_tools.duplicates import DUPLICATE_MODES
@@ -67,7 +67,7 @@ def run(parsed: argparse.Namespace) -> int:
     """Build the store and print what became of the photos."""
     options = BuildOptions(
         source=parsed.source,
-        out=located(parsed.out),
+        out=path_or_url(parsed.out),
         reading=source_options(parsed),
         duplicates=parsed.duplicates,
         photo=PhotoOptions(parsed.resize_short, parsed.quality, check=parsed.check),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from shard_tools.cli.arguments import add_looked_at, located, source_options
+from shard_tools.cli.arguments import add_looked_at, path_or_url, source_options
 from shard_tools.report import write_report
 from shard_tools.report.write import DEFAULT_SAMPLE
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Write the report and say where it is."""
-    path, options = located(parsed.path), source_options(parsed)
+    path, options = path_or_url(parsed.path), source_options(parsed)
     files = write_report(path, parsed.out, parsed.sample, parsed.seed, options)
     print(f"{files[0]} ({files[0].stat().st_size / 1e6:.1f} MB) and {len(files) - 1} PNG files")
     return 0

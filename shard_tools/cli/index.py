@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from shard_tools.cli.arguments import add_store, located
+from shard_tools.cli.arguments import add_store, path_or_url
 from shard_tools.sampling import POLICIES, IndexOptions, write_index
 from shard_tools.store import SPLITS
 
@@ -36,5 +36,5 @@ def run(parsed: argparse.Namespace) -> int:
         name=parsed.name,
         split=parsed.split,
     )
-    print(write_index(located(parsed.store), options))
+    print(write_index(path_or_url(parsed.store), options))
     return 0

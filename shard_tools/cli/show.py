@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from shard_tools.cli.arguments import add_store, located
+from shard_tools.cli.arguments import add_store, path_or_url
 from shard_tools.columns import mask, pc
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open
+from shard_tools.store.layout import PHOTO
 from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.store import Store, read_photo
 
@@ -36,7 +37,7 @@ def show(path: Path, what: str, out: Path | None = None) -> str:
     name = what if what.endswith(".tar") else f"{what.removesuffix('.idx')}.tar"
     info = next((shard for shard in store.manifest.shards if shard.name == name), None)
     if info is None:
-        return _photo(store, what.removesuffix(".jpg"), out)
+        return _photo(store, what.removesuffix(f".{PHOTO}"), out)
     if out is not None:
         raise StoreError(f"--out {out}: {what} is a shard; name a photo by its key to write it")
     return _shard(store, info)
@@ -111,5 +112,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print what the store knows."""
-    print(show(located(parsed.store), parsed.what, parsed.out))
+    print(show(path_or_url(parsed.store), parsed.what, parsed.out))
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from shard_tools.cli.arguments import add_looked_at, located, source_options
+from shard_tools.cli.arguments import add_looked_at, path_or_url, source_options
 from shard_tools.report import collect
 from shard_tools.report.stats import text
 
@@ -22,6 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print the figures."""
-    figures = collect(located(parsed.path), source_options(parsed), parsed.top)
+    figures = collect(path_or_url(parsed.path), source_options(parsed), parsed.top)
     print(json.dumps(figures, indent=1) if parsed.json else text(figures))
     return 0

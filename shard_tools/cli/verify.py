@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from shard_tools.cli.arguments import add_executor, add_store, executor, located
+from shard_tools.cli.arguments import add_executor, add_store, executor, path_or_url
 from shard_tools.store import Store
 from shard_tools.verify import verify_store
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print what is wrong, one problem a line; exit code 1 where anything is."""
-    path = located(parsed.store)
+    path = path_or_url(parsed.store)
     problems = verify_store(path, parsed.decode, executor(parsed), progress=True)
     for problem in problems:
         print(problem.text())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def scan(
         if part is None:
             tasks.append(partial(_task, records, start, file, max_pixels))
     ready = sum(len(part) for part in done.values())
-    hidden = not sys.stderr.isatty() if progress is None else not progress
+    hidden = None if progress is None else not progress  # None: hidden unless on a terminal
     with (
         tqdm(
             total=len(records.photos), initial=ready, desc="scan", unit=" photos", disable=hidden

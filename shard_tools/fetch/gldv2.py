@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -115,7 +114,7 @@ def fetch(options: FetchOptions, progress: bool | None = None) -> str:
         options.dest.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"--dest {options.dest}: {error.strerror or error}") from None
-    hidden = not sys.stderr.isatty() if progress is None else not progress
+    hidden = None if progress is None else not progress  # None: hidden unless on a terminal
     stop, lock, failures = threading.Event(), threading.Lock(), list[StoreError]()
     bar = tqdm(total=0, unit="B", unit_scale=True, disable=hidden, desc="fetch")
 

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shard_tools.columns import one_array, pc
+from shard_tools.columns import one_array
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import is_remote, put_folder
 from shard_tools.sampling.orders import epoch_order
 from shard_tools.sampling.policies import parse_policy
 from shard_tools.store.epoch_index import INDEX_FILE, INDEX_FORMAT, INDEX_VERSION
 from shard_tools.store.layout import INDEX_DIR, SPLITS
-from shard_tools.store.shard import DALI_INDEX_VERSION, TAR_BLOCK, label_digits
+from shard_tools.store.shard import DALI_INDEX_VERSION, index_lines, label_digits
 from shard_tools.store.store import Store
 
 _CHUNK = 500_000
@@ -176,28 +176,3 @@ class _Lines:
             with file.open("wb") as out:
                 out.write(f"{DALI_INDEX_VERSION} {stop - start}\n".encode())
                 out.write(text[at[start] : at[stop]])
-
-
-def index_lines(
-    keys: pa.LargeStringArray, offsets: np.ndarray, sizes: np.ndarray, digits: int
-) -> pa.LargeStringArray:
-    """Lines of a DALI index, newlines included: what ``IndexEntry.line`` says of each photo.
-
-    Args:
-        keys: of the photos.
-        offsets: of the JPEG data in the tar, in bytes. Shape (photos,), int64.
-        sizes: of the JPEG data, in bytes. Shape (photos,), integers.
-        digits: bytes of the ``.cls`` member.
-    """
-    sizes = sizes.astype(np.int64)
-    padded = -(-sizes // TAR_BLOCK) * TAR_BLOCK
-    numbers = (offsets, sizes, offsets + padded + TAR_BLOCK)
-    offset, size, class_offset = (pa.array(n).cast(pa.large_string()) for n in numbers)
-    large = [
-        pa.scalar(text, pa.large_string())
-        for text in ("jpg ", " ", ".jpg cls ", f" {digits} ", ".cls\n", "")
-    ]
-    jpg, blank, cls, width, end, nothing = large
-    return pc.binary_join_element_wise(
-        jpg, offset, blank, size, blank, keys, cls, class_offset, width, keys, end, nothing
-    )

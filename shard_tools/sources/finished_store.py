@@ -14,7 +14,7 @@ from shard_tools.errors import StoreError
 from shard_tools.sources.layout import FOLDER, Layout, SourceOptions
 from shard_tools.sources.readers import SpanReader
 from shard_tools.sources.records import REJECTED_SCHEMA, Records
-from shard_tools.store.layout import FORMAT_NAME, MANIFEST
+from shard_tools.store.layout import FORMAT_NAME, MANIFEST, PHOTO
 from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.store import Store
 
@@ -44,7 +44,7 @@ def read(source: Path, options: SourceOptions) -> Records:
     samples = store.samples([*_COLUMNS, *options.carry])
     names = samples["shard"].cast(pa.string())
     places = pc.index_in(names, value_set=pa.array([shard.name for shard in shards]))
-    files = pc.binary_join_element_wise(samples["key"], "jpg", ".")
+    files = pc.binary_join_element_wise(samples["key"], PHOTO, ".")
     photos = pa.table(
         {
             "key": samples["key"],

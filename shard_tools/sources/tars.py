@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -60,7 +59,7 @@ def scan_tars(
         Columns ``path`` (``<tar>/<member>``) and ``SPAN_SCHEMA``, in the order of the tars; and for
         each tar what is wrong with it, None for nothing. What stands before the damage is listed.
     """
-    hidden = not sys.stderr.isatty() if progress is None else not progress
+    hidden = None if progress is None else not progress  # None: hidden unless on a terminal
     chunks, problems = [], []
     with ThreadPoolExecutor(_THREADS) as pool:
         done = pool.map(scan_tar, tars)

@@ -21,6 +21,9 @@ DUPLICATES = "duplicates.csv"
 
 INDEX_DIR = "index"
 
+#: Extensions of the two members that a photo has in a shard.
+PHOTO, LABEL = "jpg", "cls"
+
 #: One row per class; the row number is the label.
 CLASSES_SCHEMA = pa.schema(
     [

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
 import xxhash
+
+from shard_tools.columns import pc
+from shard_tools.store.layout import LABEL, PHOTO
 
 TAR_BLOCK = 512
 
@@ -84,8 +89,8 @@ class IndexEntry:
     def line(self) -> str:
         """The entry as a line of a DALI ``v1.2`` index, without the newline."""
         return (
-            f"jpg {self.offset} {self.size} {self.key}.jpg "
-            f"cls {self.class_offset} {self.class_size} {self.key}.cls"
+            f"{PHOTO} {self.offset} {self.size} {self.key}.{PHOTO} "
+            f"{LABEL} {self.class_offset} {self.class_size} {self.key}.{LABEL}"
         )
 
 
@@ -93,3 +98,45 @@ def dali_index(entries: Iterable[IndexEntry]) -> str:
     """A DALI ``v1.2`` index file: the same bytes that DALI's own ``wds2idx`` writes."""
     lines = [entry.line() for entry in entries]
     return "\n".join([f"{DALI_INDEX_VERSION} {len(lines)}", *lines]) + "\n"
+
+
+def index_lines(
+    keys: pa.LargeStringArray, offsets: np.ndarray, sizes: np.ndarray, digits: int
+) -> pa.LargeStringArray:
+    """Lines of a DALI index, newlines included: what ``IndexEntry.line`` says of each photo.
+
+    Args:
+        keys: of the photos.
+        offsets: of the JPEG data in the tar, in bytes. Shape (photos,), int64.
+        sizes: of the JPEG data, in bytes. Shape (photos,), integers.
+        digits: bytes of the ``.cls`` member.
+    """
+    sizes = sizes.astype(np.int64)
+    padded = -(-sizes // TAR_BLOCK) * TAR_BLOCK
+    numbers = (offsets, sizes, offsets + padded + TAR_BLOCK)
+    offset, size, class_offset = (pa.array(n).cast(pa.large_string()) for n in numbers)
+    large = [
+        pa.scalar(text, pa.large_string())
+        for text in (f"{PHOTO} ", " ", f".{PHOTO} {LABEL} ", f" {digits} ", f".{LABEL}\n", "")
+    ]
+    photo, blank, label, width, end, nothing = large
+    return pc.binary_join_element_wise(
+        photo, offset, blank, size, blank, keys, label, class_offset, width, keys, end, nothing
+    )
+
+
+def sample_members(key: str, photo: bytes, label: bytes) -> tuple[bytes, int, int]:
+    """The two tar members of a photo, one after the other.
+
+    Args:
+        key: of the photo.
+        photo: its JPEG.
+        label: its label as :func:`class_member` makes it.
+
+    Returns:
+        The bytes of both members, where in them the data of the photo starts, and its size.
+    """
+    head, tail = tar_member(f"{key}.{PHOTO}", photo)
+    class_head, class_tail = tar_member(f"{key}.{LABEL}", label)
+    block = b"".join((head, photo, tail, class_head, label, class_tail))
+    return block, len(head), len(photo)

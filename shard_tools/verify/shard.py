@@ -17,6 +17,7 @@ from shard_tools.errors import PhotoError
 from shard_tools.files.remote import is_remote
 from shard_tools.photos.jpeg_header import read_header
 from shard_tools.photos.prepare import PhotoOptions, prepare
+from shard_tools.store.layout import LABEL, PHOTO
 from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.shard import (
     TAR_BLOCK,
@@ -117,15 +118,15 @@ def _check_tar(task: ShardTask, tar: memoryview, found: Findings) -> tuple[list[
 
 
 def _photos(tar: memoryview) -> Iterator[IndexEntry]:
-    """The photos of a tar, each a ``.jpg`` and a ``.cls`` member."""
+    """The photos of a tar, each a photo and a label member."""
     members = _members(tar)
     for name, offset, size in members:
         key, dot, suffix = name.partition(".")
-        if not key or dot + suffix != ".jpg":
-            raise _TarError(f"member {name!r} stands where the .jpg of a photo should")
+        if not key or dot + suffix != f".{PHOTO}":
+            raise _TarError(f"member {name!r} is where the .{PHOTO} of a photo should be")
         second = next(members, ("the end", 0, 0))
-        if second[0] != f"{key}.cls":
-            raise _TarError(f"after {name} comes {second[0]}, not {key}.cls")
+        if second[0] != f"{key}.{LABEL}":
+            raise _TarError(f"after {name} comes {second[0]}, not {key}.{LABEL}")
         yield IndexEntry(key, offset, size, second[1], second[2])
 
 

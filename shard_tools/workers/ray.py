@@ -67,7 +67,7 @@ def _connected(address: str | None, cpus: int) -> Any:
     starts = address == "local" or (address is None and "RAY_ADDRESS" not in os.environ)
     here: dict[str, Any] = {"include_dashboard": False, "num_cpus": cpus} if starts else {}
     try:
-        _knock(address or "")
+        _check_reachable(address or "")
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **here)
     except (OSError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
@@ -77,7 +77,7 @@ def _connected(address: str | None, cpus: int) -> Any:
     return ray
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """See whether anything listens at ``host:port``: Ray itself would try for a minute."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():

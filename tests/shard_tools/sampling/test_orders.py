@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shard_tools.errors import StoreError
-from shard_tools.sampling.orders import class_draws, epoch_order, mixing, windowed
+from shard_tools.sampling.orders import class_draws, epoch_order, windowed
 from shard_tools.sampling.policies import POLICIES, parse_policy, policy_at
+from tests.helpers.mixing import mixing
 
 label_lists = st.lists(st.integers(0, 12), min_size=1, max_size=120).map(np.array)
 seeds = st.integers(0, 2**32 - 1)
