@@ -1,0 +1,31 @@
+"""What each package of shard_tools is for: the names that it exports, and no others."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+FACES = {
+    "build": "BuildInterruptedError BuildOptions Summary build_store",
+    "cli": "main",
+    "duplicates": "DUPLICATE_MODES deduplicated",
+    "fetch": "FetchOptions fetch parse_shards",
+    "files": "atomic_open is_remote location sha256_file write_text",
+    "photos": "CHECKS MAX_PIXELS Photo PhotoOptions prepare read_header",
+    "report": "collect write_report",
+    "sampling": "POLICIES IndexOptions epoch_order parse_policy policy_at stream_key "
+    "windowed write_index",
+    "sources": "LAYOUTS Layout PhotoReader Records SourceOptions detect_layout read_source",
+    "store": "SPLITS EpochIndex Manifest ShardInfo Store",
+    "verify": "Problem verify_store",
+    "workers": "EXECUTORS Executor run_tasks",
+}
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_a_package_exports_what_it_is_for(package: str) -> None:
+    module = importlib.import_module(f"shard_tools.{package}")
+    assert sorted(module.__all__) == sorted(FACES[package].split())
+    assert all(hasattr(module, name) for name in module.__all__)
+    assert module.__doc__
