@@ -6,7 +6,7 @@ import pyarrow as pa
 
 FORMAT_NAME = "glr-store"
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 SPLITS = ("train", "val", "test")
 

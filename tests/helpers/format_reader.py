@@ -14,8 +14,8 @@ import xxhash
 def read_store(folder):
     """Yield split, key, label, landmark_id, name of the class and JPEG of every photo."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    if (manifest["format"], manifest["version"]) != ("glr-store", 2):
-        raise ValueError("not a store of format version 2")
+    if (manifest["format"], manifest["version"]) != ("glr-store", 3):
+        raise ValueError("not a store of format version 3")
     classes = pq.read_table(folder / "classes.parquet").to_pylist()
     samples = iter(pq.read_table(folder / "samples.parquet").to_pylist())
     digits = max(len(str(len(classes) - 1)), 1)

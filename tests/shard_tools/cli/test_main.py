@@ -104,8 +104,8 @@ def test_a_store_of_another_version(
     capsys.readouterr()
     file = tmp_path / "s" / "manifest.json"
     index = ["index", str(tmp_path / "s"), "--policy", "balanced", "--epochs", "1", "--name", "b"]
-    file.write_text(file.read_text().replace('"version": 2', '"version": 7', 1))
-    assert "store format version 7, this program reads version 2" in error_of(index, capsys)
+    file.write_text(file.read_text().replace('"version": 3', '"version": 7', 1))
+    assert "store format version 7, this program reads version 3" in error_of(index, capsys)
     file.unlink()
     assert "not a finished store" in error_of(index, capsys)
     assert "no such store folder" in error_of(["index", "/none", *index[2:]], capsys)
