@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
+FUZZ_SECONDS ?= 600
 
 # Training on the CPU: threads that spin while they wait steal the cores that others work on, and
 # memory given back to the system after each step costs page faults to get again.
@@ -9,12 +10,13 @@ export OMP_WAIT_POLICY ?= passive
 export MALLOC_TRIM_THRESHOLD_ ?= 8000000000
 export MALLOC_MMAP_THRESHOLD_ ?= 8000000000
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test fuzz lint bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   generated photos -> store -> two trained models -> evaluation (about 6 minutes on 2 cores)"
 	@echo "make test   all tests that need no GPU"
+	@echo "make fuzz   ten minutes of hostile input for each fuzzer"
 	@echo "make lint   ruff, pyright, import-linter"
 	@echo "make bench  the benchmarks that run on this machine; figures go to benchmarks/results"
 
@@ -30,6 +32,9 @@ demo: .venv/.installed
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -q
+
+fuzz: .venv/.installed
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -q tests/fuzz
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

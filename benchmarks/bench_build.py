@@ -6,6 +6,9 @@ Packs the 512 photos of landmarks13 several times over under other ids, every wa
 repetition. Whole commands are timed, from start to exit; the two loops written here, without their
 imports. "cold" means that the photos' pages were dropped from the cache before.
 Writes benchmarks/results/build.md.
+
+This file is long because it holds every contender of one benchmark: splitting them would hide the
+comparison.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ Only the photos' bytes are missing: their names and labels are made up after the
 (../shared/data/glr2020/class_counts.csv), and go through the code that builds a store from them.
 Each group of stages runs in a process of its own, which reports seconds and peak memory. Writes
 benchmarks/results/scale.md and scale.png.
+
+This file is long because its stages share one set of timings and make one measurement.
 """
 
 from __future__ import annotations

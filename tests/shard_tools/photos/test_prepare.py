@@ -1,4 +1,7 @@
-"""Photos of all kinds in, upright baseline RGB JPEG out, or a reason why not."""
+"""Photos of all kinds in, upright baseline RGB JPEG out, or a reason why not.
+
+This file is long because it holds a case for each kind of photo.
+"""
 
 from __future__ import annotations
 
