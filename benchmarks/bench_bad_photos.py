@@ -20,9 +20,9 @@ import numpy as np
 
 from benchmarks.environment import describe, repository
 from glr_fast.data import Store, open_loader
-from glr_fast.data.synthetic import write_kaggle_dataset
 from shard_tools.build.builder import build_store
 from shard_tools.build.options import BuildOptions
+from shard_tools.demo_photos import write_kaggle_dataset
 
 RESULT = repository() / "benchmarks/results/bad_photos.md"
 SHARE = 0.001

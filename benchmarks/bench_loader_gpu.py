@@ -24,10 +24,10 @@ from benchmarks.environment import describe
 from benchmarks.samples import Sample, Spread, Target, table, write_csv
 from benchmarks.stores import open_store, source_photos
 from benchmarks.worker import WARM_UP, cpu_seconds
-from glr_fast.data.health import Health
+from glr_fast.data.backends.base import Supply
+from glr_fast.data.bad_photos import Health
 from glr_fast.data.plan import Plan, Samples
-from glr_fast.data.source import PhotoSource
-from glr_fast.data.supply import Supply
+from glr_fast.data.shard_reader import PhotoSource
 from shard_tools.store.store import Store
 
 BATCH, SIDE = 256, 224
@@ -67,7 +67,7 @@ def settings(largest: tuple[int, int]) -> dict[str, Setting]:
 
 def loader(store: Store, setting: Setting) -> Iterator[int]:
     """Photos of each batch that our DALI backend puts on the GPU."""
-    from glr_fast.data.dali import DaliBackend
+    from glr_fast.data.backends.dali import DaliBackend
 
     plan = Plan(Samples.of_split(store, "train"), BATCH)
     source = PhotoSource(store, "train")

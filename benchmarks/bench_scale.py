@@ -167,7 +167,7 @@ def index_stages(work: Path, times: Times) -> None:
 def open_stages(work: Path, times: Times) -> None:
     """What each rank of a training run does before its first batch."""
     from glr_fast.data.plan import Plan, Samples
-    from glr_fast.data.source import PhotoSource
+    from glr_fast.data.shard_reader import PhotoSource
     from shard_tools.store.store import Store
 
     before = peak_gib()

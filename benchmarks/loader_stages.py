@@ -25,10 +25,10 @@ from PIL import Image
 from benchmarks.samples import table
 from benchmarks.worker import WARM_UP
 from glr_fast.data import open_loader
-from glr_fast.data.cpu import decode_region, make_decoder
+from glr_fast.data.backends.jpeg_regions import decode_region, make_decoder
+from glr_fast.data.backends.resample import resize_antialiased
 from glr_fast.data.plan import BatchPlan, Plan, Samples
-from glr_fast.data.resample import resize_antialiased
-from glr_fast.data.source import PhotoSource
+from glr_fast.data.shard_reader import PhotoSource
 from shard_tools.store.store import Store
 
 BATCH, REPETITIONS, SIDE = 256, 3, 224

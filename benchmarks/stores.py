@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from benchmarks.environment import repository
-from glr_fast.data.synthetic import write_kaggle_dataset
+from shard_tools.demo_photos import write_kaggle_dataset
 
 Kind = Literal["original", "short256"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -37,7 +37,7 @@ def source_photos(work: Path, small: bool = False) -> tuple[Path, str]:
         dest, largest = work / ("few" if small else "generated"), 40 if small else 240
         if not (dest / "train.csv").exists():
             write_kaggle_dataset(dest, 16, largest, largest // 2, seed=1, size=(800, 600))
-        return dest, "generated photos of 800 x 600 pixels (glr_fast/data/synthetic.py)"
+        return dest, "generated photos of 800 x 600 pixels (shard_tools/demo_photos.py)"
     dest = work / "landmarks13"
     if not (dest / "train.csv").exists():
         _copy(landmarks, dest)

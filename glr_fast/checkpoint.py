@@ -28,7 +28,7 @@ from accelerate import Accelerator
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from glr_fast.config import ConfigError
+from glr_fast.errors import ConfigError
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"

@@ -12,19 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from glr_fast.errors import ConfigError
+
 LossName = Literal["ce", "ldam"]
+
 HeadName = Literal["linear", "cosine"]
+
 OptimName = Literal["adamw", "sgd"]
+
 Precision = Literal["auto", "no", "bf16", "fp16"]
+
 Monitor = Literal["macro_f1", "accuracy"]
-
-
-class ConfigError(Exception):
-    """Something a user can put right about a run's options; the message is one line."""
-
-
-class TrainingError(Exception):
-    """Training cannot go on; the message is one line that says why and what to try."""
 
 
 def _require(good: bool, flag: str, needs: str, value: object) -> None:

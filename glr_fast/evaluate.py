@@ -23,9 +23,11 @@ from torch.nn import functional as F
 
 from glr_fast import metrics
 from glr_fast.checkpoint import CARD, CLASSES, find_export, load_weights, write_atomically
-from glr_fast.config import ConfigError, EvaluateOptions
+from glr_fast.config import EvaluateOptions
 from glr_fast.data import Batch, Rank, Store, StoreError, bad_samples_file, open_loader
-from glr_fast.models import ModelCard, Normalise, place
+from glr_fast.errors import ConfigError
+from glr_fast.model_card import ModelCard
+from glr_fast.models import Normalise, place
 
 TOP = 5
 LARGEST_PICTURE = 50

@@ -121,12 +121,6 @@ class Logbook:
         self._accelerator.end_training()
 
 
-def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's ``metrics.jsonl``, oldest first."""
-    file = run / METRICS
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-
-
 def forget_after(file: Path, step: int) -> None:
     """Drop lines later than ``step``: what a stopped run did after its last checkpoint."""
     if not file.is_file():

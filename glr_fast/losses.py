@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from glr_fast.config import ConfigError, LossConfig
+from glr_fast.config import LossConfig
+from glr_fast.errors import ConfigError
 
 
 class CrossEntropy(nn.Module):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from glr_fast.config import OptimConfig
-from glr_fast.models import head_parameters
+from glr_fast.heads import head_parameters
 
 
 def build_optimizer(config: OptimConfig, model: nn.Module) -> Optimizer:

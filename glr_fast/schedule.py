@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from glr_fast.config import Config, ConfigError
+from glr_fast.config import Config
+from glr_fast.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,14 @@ from glr_fast.checkpoint import (
     save_best,
     save_checkpoint,
 )
-from glr_fast.config import Config, TrainingError
+from glr_fast.config import Config
 from glr_fast.data import Augmentation, Batch, Loader, Rank, Store, bad_samples_file, open_loader
+from glr_fast.errors import TrainingError
 from glr_fast.evaluate import check_complete, figures_of, predict
 from glr_fast.logbook import Logbook, Timer
 from glr_fast.losses import build_loss, effective_number_weights
 from glr_fast.optim import build_optimizer, set_lr
-from glr_fast.runs import (
+from glr_fast.run_start import (
     agree,
     check_folder,
     fingerprint,

@@ -7,7 +7,7 @@ DEMO=${DEMO:-demo}
 rm -rf "$DEMO"
 
 echo "== 1 of 4: photos of 20 generated landmarks, 90 down to 10 each"
-"$BIN/python" -m glr_fast.data.synthetic "$DEMO/photos" --classes 20 --largest 90 --smallest 10
+"$BIN/python" -m shard_tools.demo_photos "$DEMO/photos" --classes 20 --largest 90 --smallest 10
 
 echo "== 2 of 4: store"
 "$BIN/glr-shard" build --source "$DEMO/photos" --out "$DEMO/store" --resize-short 128
@@ -35,5 +35,5 @@ for recipe in efficientnet_b0_ldam resnet50_ldam; do
   cat "$DEMO/log"
 done
 echo
-"$BIN/python" launch/elect.py "$DEMO/efficientnet_b0_ldam" "$DEMO/resnet50_ldam"
+"$BIN/python" launch/compare.py "$DEMO/efficientnet_b0_ldam" "$DEMO/resnet50_ldam"
 echo "everything is in $DEMO/: photos, store, and one folder per run (best/, eval-test/, logs/)"

@@ -8,7 +8,7 @@ both together. Writes predictions.parquet, metrics.json and pictures to ``--out`
 
 import sys
 
-from glr_fast.command import parse, run_command
+from glr_fast.command_line import parse, run_command
 from glr_fast.config import EvaluateOptions
 
 

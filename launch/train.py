@@ -9,7 +9,7 @@ glr_fast/recipes.py. ``--resume`` continues a stopped run.
 
 import sys
 
-from glr_fast.command import parse_train, run_command
+from glr_fast.command_line import parse_train, run_command
 
 
 def main() -> None:

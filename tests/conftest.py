@@ -21,7 +21,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Generated photos of 6 landmarks (24 down to 4 each) in the Kaggle layout."""
-    from glr_fast.data.synthetic import write_kaggle_dataset
+    from shard_tools.demo_photos import write_kaggle_dataset
 
     dest = tmp_path_factory.mktemp("photos")
     write_kaggle_dataset(dest, classes=6, largest=24, smallest=4, seed=1, size=(160, 120))

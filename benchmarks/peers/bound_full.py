@@ -11,7 +11,7 @@ import simplejpeg
 
 from benchmarks.peers import Job
 from glr_fast.data.plan import BatchPlan, Plan, Samples
-from glr_fast.data.source import PhotoSource
+from glr_fast.data.shard_reader import PhotoSource
 from shard_tools.store.store import Store
 
 TITLE = "bound: libjpeg-turbo, full decode, nothing else"

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.peers import Job
 from benchmarks.peers.bound_full import run
-from glr_fast.data.cpu import decode_region, make_decoder
+from glr_fast.data.backends.jpeg_regions import decode_region, make_decoder
 
 TITLE = "bound: libjpeg-turbo, only the crop, nothing else"
 

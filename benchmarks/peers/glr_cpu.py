@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.peers import Job
 from glr_fast.data import open_loader
-from glr_fast.data.loader import BackendName
+from glr_fast.data.opening import BackendName
 
 TITLE = "glr-fast, `cpu` backend (default)"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers import Job
-from glr_fast.data.source import PhotoSource
+from glr_fast.data.shard_reader import PhotoSource
 from shard_tools.store.store import Store
 
 

@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, get_args
+from typing import Literal, Self
 
 import numpy as np
 import torch
 
-from glr_fast.data.ahead import ReadAhead
-from glr_fast.data.augment import Augmentation
-from glr_fast.data.cache import ShardCache
-from glr_fast.data.health import Health
-from glr_fast.data.plan import BatchPlan, Plan, Rank, Remainder, Samples
-from glr_fast.data.reference import ReferenceBackend
-from glr_fast.data.source import PhotoSource
-from glr_fast.data.supply import Supply, Watchdog
-from shard_tools.errors import StoreError
-from shard_tools.store.epoch_index import EpochIndex
-from shard_tools.store.store import Store
+from glr_fast.data.backends.base import Backend, Supply
+from glr_fast.data.normalisation import normalise
+from glr_fast.data.opening import _free
+from glr_fast.data.plan import BatchPlan, Plan
+from glr_fast.data.read_ahead import ReadAhead
+from glr_fast.data.watchdog import Watchdog
 
-BackendName = Literal["auto", "dali", "cpu", "reference"]
-BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 Output = Literal["uint8", "float32"]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-class Backend(Protocol):
-    """What decodes: from batch plans to (batch, size, size, 3) uint8 images, in order."""
-
-    def decode(self, plans: Iterator[BatchPlan]) -> Generator[tuple[BatchPlan, torch.Tensor]]:
-        """Yield each plan with its images."""
-        ...
-
-    def close(self) -> None:
-        """Free what it holds."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -60,26 +36,6 @@ class Batch:
     """Rows of the store's samples table. Shape (batch,), int64."""
     valid: int
     """Leading photos that count; fewer than the batch only at the end of an evaluation, even 0."""
-
-
-def normalise(
-    images: torch.Tensor,
-    mean: tuple[float, ...] = IMAGENET_MEAN,
-    std: tuple[float, ...] = IMAGENET_STD,
-) -> torch.Tensor:
-    """Images as a network takes them: ``(x / 255 - mean) / std`` per channel.
-
-    Args:
-        images: shape (batch, 3, height, width), uint8.
-        mean: of each channel, on the scale 0 to 1.
-        std: of each channel, on the scale 0 to 1.
-
-    Returns:
-        float32, same shape, device and memory format.
-    """
-    scale = torch.tensor([1 / (255 * s) for s in std], device=images.device).view(1, -1, 1, 1)
-    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device)
-    return torch.addcmul(shift.view(1, -1, 1, 1), images.float(), scale)
 
 
 class Loader:
@@ -113,7 +69,7 @@ class Loader:
 
     @property
     def timings(self) -> dict[str, float]:
-        """Where the time went so far: the fields of :class:`glr_fast.data.supply.Timings`."""
+        """Where the time went so far: the fields of :class:`glr_fast.data.timings.Timings`."""
         return self._timings.numbers()
 
     def stream(self, start_step: int = 0) -> Iterator[Batch]:
@@ -199,128 +155,3 @@ class Loader:
                 plan = self.plan.batch(step)
             yield plan
             step += 1
-
-
-def open_loader(
-    store: Store | Path | str,
-    split: str,
-    *,
-    policy: str = "natural",
-    seed: int = 0,
-    rank: Rank | None = None,
-    batch_size: int = 64,
-    device: torch.device | str = "cpu",
-    image_size: int = 224,
-    train: bool | None = None,
-    augmentation: Augmentation | None = None,
-    output: Output = "uint8",
-    threads: int | None = None,
-    remainder: Remainder = "drop",
-    shuffle_window: int = 0,
-    index: str | None = None,
-    backend: BackendName = "auto",
-    bad_samples: Path | None = None,
-    max_bad_samples: int = 1000,
-    cache: Path | None = None,
-    cache_gib: float = 50.0,
-) -> Loader:
-    """Open a split of a store for training or evaluation.
-
-    Args:
-        store: a store or its folder.
-        split: ``train``, ``val`` or ``test``.
-        policy: how an epoch draws its photos: ``natural`` (each once) or ``balanced``.
-        seed: the whole stream of batches is a function of it.
-        rank: this process among those that share each batch.
-        batch_size: photos of a global batch; each rank gets its equal share.
-        device: where the images are to be; a CUDA device decodes on the GPU.
-        image_size: side of the square images, pixels.
-        train: random crops by the policy (default for ``train``) or a centre crop in table order.
-        augmentation: crops and flips in training.
-        output: ``uint8`` pixels, or ``float32`` normalised by ImageNet's mean and deviation.
-        threads: CPU threads that decode; default: the cores this process may use.
-        remainder: what happens to the photos that do not fill an epoch's last global batch:
-            ``drop`` leaves them out (other ones each epoch), ``pad`` fills the batch up.
-        shuffle_window: shards that are read and mixed at a time, for a store that is larger than
-            the memory or far away; 0 mixes the whole split.
-        index: name of an index that ``glr-shard index`` wrote: its epochs in place of policy and
-            seed, from the first again after the last.
-        backend: ``dali`` (GPU or CPU), ``cpu`` (libjpeg-turbo and OpenCV in threads),
-            ``reference`` (PIL: slow, exact); ``auto`` is ``dali`` on a GPU, else ``cpu``.
-        bad_samples: CSV file that photos are listed in that went bad after the build.
-        max_bad_samples: most of those before the loader gives up.
-        cache: folder for copies of a remote store's shards, which processes and runs may share;
-            default ``~/.cache/glr-fast``.
-        cache_gib: most that folder should hold, in GiB.
-
-    Raises:
-        StoreError: no such store or split, a batch that the processes cannot share or that is
-            larger than the training split, unknown policy.
-    """
-    store = store if isinstance(store, Store) else Store.open(store)
-    train = split == "train" if train is None else train
-    plan = Plan(
-        Samples.of_split(store, split),
-        batch_size,
-        rank or Rank(),
-        policy,
-        seed,
-        (augmentation or Augmentation()) if train else None,
-        remainder,
-        shuffle_window if train else 0,
-        EpochIndex.open(store, index, split) if index and train else None,
-    )
-    source = PhotoSource(store, split, _open_cache(store, cache, cache_gib))
-    device = torch.device(device)
-    supply = Supply(source, Health(store, plan, bad_samples, max_bad_samples))
-    made = _open_backend(backend, supply, plan, image_size, device, threads or usable_cores())
-    return Loader(plan, supply, made, device, output)
-
-
-def _free(backend: Backend, source: PhotoSource, watchdog: Watchdog) -> None:
-    backend.close()
-    source.close()
-    watchdog.close()
-
-
-def usable_cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _open_cache(store: Store, folder: Path | None, gib: float) -> ShardCache | None:
-    if not store.remote:
-        return None
-    folder = folder or Path.home() / ".cache" / "glr-fast"
-    return ShardCache(store, folder, int(gib * 2**30))
-
-
-def _open_backend(
-    name: BackendName,
-    supply: Supply,
-    plan: Plan,
-    image_size: int,
-    device: torch.device,
-    threads: int,
-) -> Backend:
-    if name not in BACKENDS:
-        raise StoreError(f"unknown backend {name!r}; there are {', '.join(BACKENDS)}")
-    if name == "auto":
-        name = "dali" if device.type == "cuda" else "cpu"
-    # Imported here: DALI and nvImageCodec take a second each, and only one is needed.
-    if name == "dali":
-        from glr_fast.data.dali import DaliBackend
-
-        return DaliBackend(
-            supply,
-            plan.local_batch_size,
-            image_size,
-            device,
-            threads,
-            colors=plan.augmentation is not None and plan.augmentation.color > 0,
-        )
-    if name == "cpu":
-        from glr_fast.data.cpu import CpuBackend
-
-        return CpuBackend(supply, plan.local_batch_size, image_size, threads)
-    return ReferenceBackend(supply.source, image_size)

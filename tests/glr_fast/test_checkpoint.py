@@ -13,7 +13,7 @@ from torch import nn
 
 from glr_fast import checkpoint
 from glr_fast.checkpoint import TrainState
-from glr_fast.config import ConfigError
+from glr_fast.errors import ConfigError
 from glr_fast.logbook import forget_after
 
 EXPORT = {"model.json": b"{}", "classes.parquet": b"x"}

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from glr_fast import config as config_module
-from glr_fast.command import parse, parse_train
+from glr_fast.command_line import parse, parse_train
 from glr_fast.config import (
     Config,
-    ConfigError,
     DataConfig,
     EvaluateOptions,
     LossConfig,
@@ -21,6 +20,7 @@ from glr_fast.config import (
     changed_for_resume,
     flat,
 )
+from glr_fast.errors import ConfigError
 from glr_fast.recipes import RECIPES
 
 CONFIGS = (DataConfig, ModelConfig, LossConfig, OptimConfig, RunConfig, Config, EvaluateOptions)

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from glr_fast import models
-from glr_fast.config import Config, ConfigError, ModelConfig, OptimConfig
+from glr_fast.config import Config, ModelConfig, OptimConfig
+from glr_fast.errors import ConfigError
 from glr_fast.optim import build_optimizer, parameter_groups, set_lr
 
 TINY = ModelConfig(name="test_resnet", pretrained=False)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from glr_fast.config import Config, ConfigError, LossConfig, ModelConfig, OptimConfig, RunConfig
+from glr_fast.config import Config, LossConfig, ModelConfig, OptimConfig, RunConfig
+from glr_fast.errors import ConfigError
 from glr_fast.schedule import Schedule, lr_factor
 
 

@@ -21,20 +21,19 @@ from accelerate import Accelerator
 from glr_fast.checkpoint import checkpoint_folders, newest_checkpoint
 from glr_fast.config import (
     Config,
-    ConfigError,
     DataConfig,
     EvaluateOptions,
     LossConfig,
     ModelConfig,
     OptimConfig,
     RunConfig,
-    TrainingError,
 )
 from glr_fast.data import Batch, Store, StoreError
+from glr_fast.errors import ConfigError, TrainingError
 from glr_fast.evaluate import evaluate
-from glr_fast.logbook import read_metrics
-from glr_fast.runs import open_accelerator
+from glr_fast.run_start import open_accelerator
 from glr_fast.trainer import Trainer, train
+from tests.helpers.runs import read_metrics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

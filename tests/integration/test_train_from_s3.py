@@ -44,7 +44,7 @@ def test_batches_from_s3_are_those_of_the_folder(
 def test_a_shard_that_is_missing_is_named(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glr_fast.data.cache._TRIES", 2)
+    monkeypatch.setattr("glr_fast.data.shard_cache._TRIES", 2)
     torn = url.replace("/store", "/torn")
     files = s3fs.S3FileSystem(skip_instance_cache=True)
     files.copy(f"{url}/", f"{torn}/", recursive=True)

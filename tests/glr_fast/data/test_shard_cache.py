@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from glr_fast.data import Batch, Store, StoreError, open_loader
-from glr_fast.data.cache import ShardCache
 from glr_fast.data.loader import Loader
+from glr_fast.data.shard_cache import ShardCache
 
 
 @dataclass
@@ -169,7 +169,7 @@ def test_training_from_a_remote_store_gives_the_same_batches(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
     monkeypatch.setattr(Store, "remote", property(lambda s: isinstance(s.path, Flaky)))
-    monkeypatch.setattr("glr_fast.data.cache._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("glr_fast.data.shard_cache._FIRST_PAUSE_S", 0.01)
     far, place = remote(store, failures=2, truncate=1)
     with (
         _loader(store, shuffle_window=window) as near_loader,
@@ -189,7 +189,7 @@ def test_a_store_that_is_gone_ends_the_run_with_a_word(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Store, "remote", property(lambda s: isinstance(s.path, Flaky)))
-    monkeypatch.setattr("glr_fast.data.cache._TRIES", 2)
+    monkeypatch.setattr("glr_fast.data.shard_cache._TRIES", 2)
     far, _ = remote(store, failures=999)
     with (
         _loader(far, cache=tmp_path) as loader,

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 
 import tyro
 
-from glr_fast.config import Config, ConfigError, TrainingError, flat
+from glr_fast.config import Config, flat
+from glr_fast.errors import ConfigError, TrainingError
 from glr_fast.recipes import RECIPES
 
 FAILED = 1

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from glr_fast.data.color import color_matrices
+from glr_fast.data.backends.color import color_matrices
 from glr_fast.data.plan import BatchPlan
-from glr_fast.data.source import PhotoSource
+from glr_fast.data.shard_reader import PhotoSource
 
 
 class ReferenceBackend:

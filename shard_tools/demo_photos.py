@@ -5,7 +5,7 @@ For the demo and the tests: nothing to download. Each class is one building, dra
 sky, behind other trees and people. Several classes share a stone and a kind, so neither the mean
 colour nor the outline alone gives the class away.
 
-    python -m glr_fast.data.synthetic DEST --classes 20 --largest 90 --smallest 10
+    python -m shard_tools.demo_photos DEST --classes 20 --largest 90 --smallest 10
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glr_fast.data.cache import ShardCache
+from glr_fast.data.shard_cache import ShardCache
 from shard_tools.errors import StoreError
 from shard_tools.store.store import Store
 

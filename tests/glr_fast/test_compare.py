@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from glr_fast.config import ConfigError
-from glr_fast.elect import as_table, elect, read_evaluations
+from glr_fast.compare import as_table, elect, read_evaluations
+from glr_fast.errors import ConfigError
 
 
 def write(run: Path, split: str, accuracy: float, macro_f1: float) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from glr_fast.config import ConfigError
+from glr_fast.errors import ConfigError
 
 Figure = Literal["macro_f1", "accuracy"]
 

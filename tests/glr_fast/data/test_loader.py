@@ -19,11 +19,11 @@ import pytest
 import torch
 
 from glr_fast.data import Augmentation, Batch, Rank, Store, StoreError, cpu, normalise, open_loader
-from glr_fast.data.cpu import can_be_read
-from glr_fast.data.dali import DaliBackend
-from glr_fast.data.loader import BackendName
+from glr_fast.data.backends.dali import DaliBackend
+from glr_fast.data.backends.jpeg_regions import can_be_read
+from glr_fast.data.opening import BackendName
 from glr_fast.data.plan import BatchPlan
-from glr_fast.data.supply import Watchdog
+from glr_fast.data.watchdog import Watchdog
 from shard_tools.sampling.index_files import IndexOptions, write_index
 from tests.helpers.photos import jpeg
 

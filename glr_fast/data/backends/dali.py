@@ -18,9 +18,10 @@ from nvidia.dali.data_node import DataNode
 from nvidia.dali.pipeline import Pipeline
 from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 
-from glr_fast.data.cpu import CpuBackend, can_be_read
+from glr_fast.data.backends.base import Supply
+from glr_fast.data.backends.cpu import CpuBackend
+from glr_fast.data.backends.jpeg_regions import can_be_read
 from glr_fast.data.plan import BatchPlan
-from glr_fast.data.supply import Supply
 
 logger = logging.getLogger(__name__)
 

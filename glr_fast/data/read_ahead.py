@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glr_fast.data.plan import Plan
-from glr_fast.data.source import PhotoSource
+from glr_fast.data.shard_reader import PhotoSource
 
 #: Batches that photos are looked at ahead of their decoding when the whole split is mixed.
 _BATCHES = 4

@@ -1,14 +1,14 @@
 """Compare evaluated runs and elect the best by its validation figure.
 
-python launch/elect.py RUN [RUN ...] [--by macro_f1|accuracy]
+python launch/compare.py RUN [RUN ...] [--by macro_f1|accuracy]
 """
 
 import argparse
 from pathlib import Path
 from typing import get_args
 
-from glr_fast.command import run_command
-from glr_fast.elect import Figure, as_table, elect, read_evaluations
+from glr_fast.command_line import run_command
+from glr_fast.compare import Figure, as_table, elect, read_evaluations
 
 
 def main() -> None:

@@ -16,8 +16,9 @@ from accelerate.utils import (
 )
 
 from glr_fast.checkpoint import CONFIG, TrainState, newest_checkpoint, write_atomically
-from glr_fast.config import Config, ConfigError, changed_for_resume, flat
+from glr_fast.config import Config, changed_for_resume, flat
 from glr_fast.data import Store
+from glr_fast.errors import ConfigError
 
 
 def open_accelerator(config: Config) -> Accelerator:

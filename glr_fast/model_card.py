@@ -1,0 +1,73 @@
+"""``model.json``: what it takes to build a trained model again and to feed it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from torch import nn
+
+from glr_fast.config import Config, HeadName, ModelConfig
+from glr_fast.errors import ConfigError
+from glr_fast.models import build_model, pretrained_statistics
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What it takes to build a trained model again and feed it: ``model.json`` by its weights."""
+
+    name: str
+    """timm model name."""
+    num_classes: int
+    """Width of the head."""
+    head: HeadName
+    """linear or cosine."""
+    image_size: int
+    """Side of the evaluation crop, in pixels."""
+    mean: tuple[float, float, float]
+    """Subtracted from RGB in 0..1."""
+    std: tuple[float, float, float]
+    """Divided by, after the mean."""
+    logit_scale: float
+    """Probabilities are softmax(logit_scale * output)."""
+    stride_in_1x1: bool
+    """ResNet bottlenecks in the v1 layout."""
+
+    @classmethod
+    def of(cls, model: nn.Module, config: Config, num_classes: int) -> ModelCard:
+        """The card of a model that a run trains."""
+        mean, std = pretrained_statistics(model)
+        return cls(
+            name=config.model.name,
+            num_classes=num_classes,
+            head=config.model.head,
+            image_size=config.eval_size,
+            mean=mean,
+            std=std,
+            logit_scale=config.logit_scale,
+            stride_in_1x1=config.model.stride_in_1x1,
+        )
+
+    def to_json(self) -> str:
+        """The card as it stands in the file."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> ModelCard:
+        """Read a card; ``where`` names the file in messages.
+
+        Raises:
+            ConfigError: not a card of this version.
+        """
+        try:
+            raw = json.loads(text)
+            return cls(**raw | {"mean": tuple(raw["mean"]), "std": tuple(raw["std"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigError(f"{where}: not a model card of this version ({error})") from None
+
+    def build(self) -> nn.Module:
+        """The model with new weights, to load the trained ones into."""
+        config = ModelConfig(
+            name=self.name, pretrained=False, head=self.head, stride_in_1x1=self.stride_in_1x1
+        )
+        return build_model(config, self.num_classes)
