@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environment import describe, repository
-from glr_fast.data import Store, open_loader
+from glr_fast.data import LoaderOptions, Store, open_loader
 from shard_tools.build.builder import build_store
 from shard_tools.build.options import BuildOptions
 from shard_tools.demo_photos import write_kaggle_dataset
@@ -46,7 +46,9 @@ def make_stores(folder: Path, photos: int) -> tuple[Path, Path]:
 
 def rate(store: Path, backend: str, epoch: int) -> float:
     """Photos per second over one epoch, opening included in neither."""
-    with open_loader(store, "train", batch_size=64, backend=backend, threads=2) as loader:  # type: ignore[arg-type]
+    with open_loader(
+        store, "train", LoaderOptions(batch_size=64, backend=backend, threads=2)
+    ) as loader:  # type: ignore[arg-type]
         next(loader.stream())
         started, photos = time.perf_counter(), 0
         for batch in loader.epoch(epoch):

@@ -25,9 +25,9 @@ from benchmarks.samples import Sample, Spread, Target, table, write_csv
 from benchmarks.stores import open_store, source_photos
 from benchmarks.worker import WARM_UP, cpu_seconds
 from glr_fast.data.backends.base import Supply
-from glr_fast.data.bad_photos import Health
+from glr_fast.data.bad_photos import BadPhotos
 from glr_fast.data.plan import Plan, Samples
-from glr_fast.data.shard_reader import PhotoSource
+from glr_fast.data.shard_reader import ShardReader
 from shard_tools.store.store import Store
 
 BATCH, SIDE = 256, 224
@@ -70,9 +70,9 @@ def loader(store: Store, setting: Setting) -> Iterator[int]:
     from glr_fast.data.backends.dali import DaliBackend
 
     plan = Plan(Samples.of_split(store, "train"), BATCH)
-    source = PhotoSource(store, "train")
+    source = ShardReader(store, "train")
     backend = DaliBackend(
-        Supply(source, Health(store, plan, None, 0)),
+        Supply(source, BadPhotos(store, plan, None, 0)),
         BATCH,
         SIDE,
         torch.device("cuda"),
@@ -89,7 +89,7 @@ def bare_decode(store: Store, region: bool) -> Iterator[int]:
     """nvImageCodec alone on the same bytes, with whatever engines it finds."""
     from nvidia import nvimgcodec
 
-    plan, source = Plan(Samples.of_split(store, "train"), BATCH), PhotoSource(store, "train")
+    plan, source = Plan(Samples.of_split(store, "train"), BATCH), ShardReader(store, "train")
     decoder = nvimgcodec.Decoder(max_num_cpu_threads=8)  # pyright: ignore[reportAttributeAccessIssue]
     for step in count():
         batch = plan.batch(step)
@@ -97,7 +97,7 @@ def bare_decode(store: Store, region: bool) -> Iterator[int]:
         if region:
             streams = [
                 s.get_sub_code_stream(region=nvimgcodec.Region(t, left, t + h, left + w))  # pyright: ignore[reportAttributeAccessIssue]
-                for s, (t, left, h, w) in zip(streams, batch.boxes.tolist(), strict=True)
+                for s, (t, left, h, w) in zip(streams, batch.edits.boxes.tolist(), strict=True)
             ]
         yield sum(image is not None for image in decoder.decode(streams))
 

@@ -167,14 +167,14 @@ def index_stages(work: Path, times: Times) -> None:
 def open_stages(work: Path, times: Times) -> None:
     """What each rank of a training run does before its first batch."""
     from glr_fast.data.plan import Plan, Samples
-    from glr_fast.data.shard_reader import PhotoSource
+    from glr_fast.data.shard_reader import ShardReader
     from shard_tools.store.store import Store
 
     before = peak_gib()
     with timed(times, "open for training"):
         store = Store.open(work / "store")
         samples = Samples.of_split(store, "train")
-        PhotoSource(store, "train")
+        ShardReader(store, "train")
     times["memory of an open store (GiB)"] = peak_gib() - before
     with timed(times, "order of a balanced epoch"):
         Plan(samples, batch_size=256, policy="balanced").order(0)

@@ -24,11 +24,11 @@ from PIL import Image
 
 from benchmarks.samples import table
 from benchmarks.worker import WARM_UP
-from glr_fast.data import open_loader
+from glr_fast.data import LoaderOptions, open_loader
 from glr_fast.data.backends.jpeg_regions import decode_region, make_decoder
 from glr_fast.data.backends.resample import resize_antialiased
 from glr_fast.data.plan import BatchPlan, Plan, Samples
-from glr_fast.data.shard_reader import PhotoSource
+from glr_fast.data.shard_reader import ShardReader
 from shard_tools.store.store import Store
 
 BATCH, REPETITIONS, SIDE = 256, 3, 224
@@ -45,7 +45,7 @@ class Bench:
         store = Store.open(path)
         self.plan = Plan(Samples.of_split(store, "train"), BATCH)
         self.batch: BatchPlan = self.plan.batch(0)
-        self.source = PhotoSource(store, "train")
+        self.source = ShardReader(store, "train")
         self.encoded = self.source.encoded(self.batch.rows)
         self.decoder = make_decoder()
         self.out = np.zeros((BATCH, SIDE, SIDE, 3), np.uint8)
@@ -53,7 +53,7 @@ class Bench:
 
     def regions(self) -> Crops:
         """Every crop, only its region decoded."""
-        boxes = zip(self.encoded, self.batch.boxes, strict=True)
+        boxes = zip(self.encoded, self.batch.edits.boxes, strict=True)
         found = (decode_region(self.decoder, encoded, box) for encoded, box in boxes)
         return (crop for crop in found if crop is not None)
 
@@ -82,7 +82,7 @@ class Bench:
 
     def flip(self) -> None:
         """Flip those that the plan flips."""
-        for image in self.out[self.batch.flips]:
+        for image in self.out[self.batch.edits.flips]:
             cv2.flip(image, 1, dst=image)
 
     def difference(self, make: Callable[[], Any]) -> float:
@@ -93,7 +93,7 @@ class Bench:
         return float(np.abs(np.stack(wanted).astype(np.int16) - self.out).mean())
 
     def _boxes(self) -> list[tuple[np.ndarray, list[int]]]:
-        return list(zip(self.encoded, self.batch.boxes.tolist(), strict=True))
+        return list(zip(self.encoded, self.batch.edits.boxes.tolist(), strict=True))
 
 
 def area(crop: np.ndarray, out: np.ndarray) -> None:
@@ -156,7 +156,9 @@ def stages(bench: Bench) -> str:
 
 def whole(path: Path) -> str:
     """One line on the loader as a whole: what its stages do not explain is threads and Python."""
-    with open_loader(path, "train", batch_size=BATCH, threads=2, backend="cpu") as loader:
+    with open_loader(
+        path, "train", LoaderOptions(batch_size=BATCH, threads=2, backend="cpu")
+    ) as loader:
         batches = loader.stream()
         for _ in range(WARM_UP):
             next(batches)

@@ -8,7 +8,7 @@ import timm
 import torch
 from torch.nn.functional import cross_entropy
 
-from glr_fast.data import Store, normalise, open_loader
+from glr_fast.data import LoaderOptions, Store, normalise, open_loader
 
 
 def train(path: str, epochs: int = 1, batch_size: int = 32, image_size: int = 224) -> list[float]:
@@ -18,9 +18,8 @@ def train(path: str, epochs: int = 1, batch_size: int = 32, image_size: int = 22
     model = timm.create_model("resnet18", num_classes=store.num_classes).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     losses: list[torch.Tensor] = []
-    with open_loader(
-        store, "train", policy="sqrt", batch_size=batch_size, image_size=image_size, device=device
-    ) as loader:
+    options = LoaderOptions(policy="sqrt", batch_size=batch_size, image_size=image_size)
+    with open_loader(store, "train", options, device=device) as loader:
         for epoch in range(epochs):
             for batch in loader.epoch(epoch):
                 loss = cross_entropy(model(normalise(batch.images)), batch.labels)

@@ -6,18 +6,18 @@ import lightning
 import timm
 import torch
 
-from glr_fast.data import Rank, Store, normalise, open_loader
+from glr_fast.data import LoaderOptions, Rank, Store, normalise, open_loader
 
 
 class Recognizer(lightning.LightningModule):
     def __init__(self, path: str, **options) -> None:
         super().__init__()
         self.model = timm.create_model("resnet18", num_classes=Store.open(path).num_classes)
-        self.path, self.options = path, options
+        self.path, self.options = path, LoaderOptions(**options)
 
     def train_dataloader(self):
         rank = Rank(self.global_rank, self.trainer.world_size)  # the processes share each batch
-        self.loader = open_loader(self.path, "train", rank=rank, device=self.device, **self.options)
+        self.loader = open_loader(self.path, "train", self.options, rank=rank, device=self.device)
         return Epochs(self)
 
     def training_step(self, batch, _) -> torch.Tensor:

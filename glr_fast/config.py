@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from glr_fast.errors import ConfigError
+from glr_fast.errors import ConfigError, require
+from glr_fast.loader_options import LoaderOptions, ReadingOptions
 
 LossName = Literal["ce", "ldam"]
 
@@ -25,68 +26,21 @@ Precision = Literal["auto", "no", "bf16", "fp16"]
 Monitor = Literal["macro_f1", "accuracy"]
 
 
-def _require(good: bool, flag: str, needs: str, value: object) -> None:
-    if not good:
-        raise ConfigError(f"{flag} must be {needs}; it is {value}")
-
-
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(LoaderOptions):
     """Which photos, in which order, at which size."""
 
     store: Path = Path("store")
-    """Folder that ``glr-shard build`` wrote."""
-    policy: str = "natural"
-    """Sampling policy: natural (each photo once an epoch), balanced, sqrt, effective[:BETA],
-    repeat[:PHOTOS[:CAP]], or a schedule such as natural,balanced@8."""
+    """Folder or URL of a store that ``glr-shard build`` wrote."""
     batch_size: int = 256
     """Photos per global batch, over all processes; the processes share it equally."""
-    image_size: int = 224
-    """Side of the square training crop, in pixels."""
     eval_image_size: int | None = None
     """Side of the centre crop in evaluation, in pixels; None takes the training crop's."""
-    crop_scale: float = 0.25
-    """Least share of a photo's area that a random training crop covers."""
-    flip: float = 0.5
-    """Probability of a left-right flip in training."""
-    color: float = 0.0
-    """Strength of random brightness, contrast, saturation and hue in training; 0 for none."""
-    rare: float = 0.0
-    """How much stronger crops, flips and colours get as a class gets rarer, from 0 to 1."""
-    index: str | None = None
-    """An index that ``glr-shard index`` wrote: its epochs in place of policy and seed."""
-    shuffle_window: int = 0
-    """Shards that are read and mixed at a time, for a store larger than the memory or far away; 0
-    mixes all photos."""
-    cache: Path | None = None
-    """Folder for copies of a remote store's shards; None takes ``~/.cache/glr-fast``."""
-    cache_gib: float = 50.0
-    """Most that the folder of copies should hold, in GiB."""
-    threads: int | None = None
-    """Decoding threads per process; None lets the loader choose."""
-    backend: str = "auto"
-    """Decoder backend of the loader; auto takes the fastest that works here."""
-    max_bad_samples: int = 1000
-    """Most photos that may turn out damaged, each replaced by one of its class, before the run is
-    stopped; they are listed in the run folder's bad_samples.csv."""
 
     def __post_init__(self) -> None:
-        most = self.max_bad_samples
-        _require(most >= 0, "--data.max-bad-samples", "0 or more", most)
-        _require(
-            0 < self.crop_scale <= 1, "--data.crop-scale", "over 0, at most 1", self.crop_scale
-        )
-        _require(0 <= self.color <= 1, "--data.color", "from 0 to 1", self.color)
-        _require(0 <= self.rare <= 1, "--data.rare", "from 0 to 1", self.rare)
-        window = self.shuffle_window
-        _require(window >= 0, "--data.shuffle-window", "0 or more", window)
-        _require(0 <= self.flip <= 1, "--data.flip", "from 0 to 1", self.flip)
-        _require(self.batch_size >= 1, "--data.batch-size", "1 or more", self.batch_size)
-        _require(self.image_size >= 16, "--data.image-size", "16 or more", self.image_size)
+        super().__post_init__()
         size = self.eval_image_size
-        _require(size is None or size >= 16, "--data.eval-image-size", "16 or more", size)
-        threads = self.threads
-        _require(threads is None or threads >= 1, "--data.threads", "1 or more", threads)
+        require(size is None or size >= 16, "--data.eval-image-size", "16 or more", size)
 
 
 @dataclass(frozen=True)
@@ -110,14 +64,12 @@ class ModelConfig:
     fix_batch_norm: bool = False
     """Keep the batch norms' pretrained statistics for the whole run: for few photos or small
     batches, whose own statistics are noise."""
-    stride_in_1x1: bool = False
-    """ResNet bottlenecks: stride in the first 1x1 convolution (v1, Keras), not in the 3x3."""
 
     def __post_init__(self) -> None:
-        _require(bool(self.name), "--model.name", "a timm model name", "empty")
-        _require(0 <= self.dropout < 1, "--model.dropout", "from 0 to below 1", self.dropout)
-        _require(0 <= self.drop_path < 1, "--model.drop-path", "from 0 to below 1", self.drop_path)
-        _require(self.freeze_epochs >= 0, "--model.freeze-epochs", "0 or more", self.freeze_epochs)
+        require(bool(self.name), "--model.name", "a timm model name", "empty")
+        require(0 <= self.dropout < 1, "--model.dropout", "from 0 to below 1", self.dropout)
+        require(0 <= self.drop_path < 1, "--model.drop-path", "from 0 to below 1", self.drop_path)
+        require(self.freeze_epochs >= 0, "--model.freeze-epochs", "0 or more", self.freeze_epochs)
 
 
 @dataclass(frozen=True)
@@ -141,14 +93,14 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         smoothing, start = self.label_smoothing, self.reweight_from
-        _require(0 <= smoothing < 1, "--loss.label-smoothing", "from 0 to below 1", smoothing)
-        _require(self.max_margin >= 0, "--loss.max-margin", "0 or more", self.max_margin)
+        require(0 <= smoothing < 1, "--loss.label-smoothing", "from 0 to below 1", smoothing)
+        require(self.max_margin >= 0, "--loss.max-margin", "0 or more", self.max_margin)
         constant, scale = self.margin_constant, self.scale
-        _require(constant is None or constant >= 0, "--loss.margin-constant", "0 or more", constant)
-        _require(scale is None or scale > 0, "--loss.scale", "above 0", scale)
-        _require(start is None or 0 <= start <= 1, "--loss.reweight-from", "from 0 to 1", start)
+        require(constant is None or constant >= 0, "--loss.margin-constant", "0 or more", constant)
+        require(scale is None or scale > 0, "--loss.scale", "above 0", scale)
+        require(start is None or 0 <= start <= 1, "--loss.reweight-from", "from 0 to 1", start)
         beta = self.reweight_beta
-        _require(0 <= beta < 1, "--loss.reweight-beta", "from 0 to below 1", beta)
+        require(0 <= beta < 1, "--loss.reweight-beta", "from 0 to below 1", beta)
 
 
 @dataclass(frozen=True)
@@ -177,18 +129,18 @@ class OptimConfig:
     """Global batches whose gradients are averaged into one update."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "--optim.epochs", "1 or more", self.epochs)
-        _require(self.lr > 0, "--optim.lr", "above 0", self.lr)
+        require(self.epochs >= 1, "--optim.epochs", "1 or more", self.epochs)
+        require(self.lr > 0, "--optim.lr", "above 0", self.lr)
         scale, clip = self.backbone_lr_scale, self.clip_norm
-        _require(scale >= 0, "--optim.backbone-lr-scale", "0 or more", scale)
-        _require(self.warmup_epochs >= 0, "--optim.warmup-epochs", "0 or more", self.warmup_epochs)
+        require(scale >= 0, "--optim.backbone-lr-scale", "0 or more", scale)
+        require(self.warmup_epochs >= 0, "--optim.warmup-epochs", "0 or more", self.warmup_epochs)
         ratio = self.min_lr_ratio
-        _require(0 <= ratio <= 1, "--optim.min-lr-ratio", "from 0 to 1", ratio)
-        _require(self.weight_decay >= 0, "--optim.weight-decay", "0 or more", self.weight_decay)
-        _require(0 <= self.momentum < 1, "--optim.momentum", "from 0 to below 1", self.momentum)
-        _require(clip is None or clip > 0, "--optim.clip-norm", "above 0, or None", clip)
+        require(0 <= ratio <= 1, "--optim.min-lr-ratio", "from 0 to 1", ratio)
+        require(self.weight_decay >= 0, "--optim.weight-decay", "0 or more", self.weight_decay)
+        require(0 <= self.momentum < 1, "--optim.momentum", "from 0 to below 1", self.momentum)
+        require(clip is None or clip > 0, "--optim.clip-norm", "above 0, or None", clip)
         steps = self.accumulate_steps
-        _require(steps >= 1, "--optim.accumulate-steps", "1 or more", steps)
+        require(steps >= 1, "--optim.accumulate-steps", "1 or more", steps)
 
 
 @dataclass(frozen=True)
@@ -209,12 +161,12 @@ class RunConfig:
     """Stop after this many steps, with a checkpoint; the schedule stays that of all the epochs."""
 
     def __post_init__(self) -> None:
-        _require(self.log_every >= 1, "--run.log-every", "1 or more", self.log_every)
-        _require(self.eval_every >= 0, "--run.eval-every", "0 or more", self.eval_every)
-        _require(self.save_every >= 0, "--run.save-every", "0 or more", self.save_every)
-        _require(self.keep >= 1, "--run.keep", "1 or more", self.keep)
+        require(self.log_every >= 1, "--run.log-every", "1 or more", self.log_every)
+        require(self.eval_every >= 0, "--run.eval-every", "0 or more", self.eval_every)
+        require(self.save_every >= 0, "--run.save-every", "0 or more", self.save_every)
+        require(self.keep >= 1, "--run.keep", "1 or more", self.keep)
         steps = self.max_steps
-        _require(steps is None or steps >= 1, "--run.max-steps", "1 or more", steps)
+        require(steps is None or steps >= 1, "--run.max-steps", "1 or more", steps)
 
 
 @dataclass(frozen=True)
@@ -243,9 +195,9 @@ class Config:
     """Any tracker Accelerate knows (tensorboard, wandb, mlflow, ...), or none."""
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**63, "--seed", "from 0 to 2^63 - 1", self.seed)
+        require(0 <= self.seed < 2**63, "--seed", "from 0 to 2^63 - 1", self.seed)
         frozen, epochs = self.model.freeze_epochs, self.optim.epochs
-        _require(
+        require(
             frozen <= epochs, "--model.freeze-epochs", f"at most --optim.epochs {epochs}", frozen
         )
 
@@ -278,47 +230,6 @@ class Config:
             raise ConfigError(f"{where}: not a configuration of this version ({error})") from None
 
 
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """Evaluate a trained run on one or more splits of a store."""
-
-    run: Path = Path("runs/train")
-    """Run folder of launch/train.py."""
-    store: Path = Path("store")
-    """Folder that glr-shard build wrote; its classes must be those of the run."""
-    split: str = "test"
-    """Split to evaluate, or several joined by commas (val,test) and evaluated together."""
-    checkpoint: str = "best"
-    """best, last, or the name of a folder under checkpoints/."""
-    out: Path | None = None
-    """Folder for the results; None takes RUN/eval-SPLIT."""
-    batch_size: int = 64
-    """Photos per global batch, over all processes."""
-    image_size: int | None = None
-    """Side of the centre crop, in pixels; None takes the run's."""
-    precision: Precision = "auto"
-    """Mixed precision; auto leaves it to accelerate launch."""
-    threads: int | None = None
-    """Decoding threads per process; None lets the loader choose."""
-    backend: str = "auto"
-    """Decoder backend of the loader."""
-
-    def __post_init__(self) -> None:
-        _require(self.batch_size >= 1, "--batch-size", "1 or more", self.batch_size)
-        size = self.image_size
-        _require(size is None or size >= 16, "--image-size", "16 or more", size)
-
-    @property
-    def splits(self) -> list[str]:
-        """The splits to evaluate together, each once."""
-        return list(dict.fromkeys(self.split.split(",")))
-
-    @property
-    def folder(self) -> Path:
-        """Where the results go."""
-        return self.out or self.run / f"eval-{'-'.join(self.splits)}"
-
-
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:
     """Every field under its flag's name: ``{"data.batch-size": 256, ..., "seed": 0}``."""
     values: dict[str, Any] = {}
@@ -332,8 +243,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 #: weights, so it must be what it was.
 RESUME_MAY_CHANGE = (
     "data.store",
-    "data.threads",
-    "data.backend",
+    *(f"data.{field.name.replace('_', '-')}" for field in dataclasses.fields(ReadingOptions)),
     "model.weights",
     "model.pretrained",
     "run.",

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 
 class ConfigError(Exception):
-    """Something a user can put right about a run's options; the message is one line."""
+    """Something is wrong with a run's options or folder, and a user can fix it."""
 
 
 class TrainingError(Exception):
-    """Training cannot go on; the message is one line that says why and what to try."""
+    """Training cannot continue; the message says why and what to try."""
+
+
+def require(good: bool, flag: str, needs: str, value: object) -> None:
+    """Check an option.
+
+    Args:
+        good: whether its value is fine.
+        flag: how a user gives it, such as ``--data.flip``.
+        needs: what the value must be, in words.
+        value: what it is.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not good:
+        raise ConfigError(f"{flag} must be {needs}; it is {value}")

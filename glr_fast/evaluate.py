@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,20 @@ from torch.nn import functional as F
 
 from glr_fast import metrics
 from glr_fast.checkpoint import CARD, CLASSES, find_export, load_weights, write_atomically
-from glr_fast.config import EvaluateOptions
-from glr_fast.data import Batch, Rank, Store, StoreError, bad_samples_file, open_loader
+from glr_fast.data import (
+    Batch,
+    LoaderOptions,
+    Rank,
+    Store,
+    StoreError,
+    bad_samples_file,
+    normalise,
+    open_loader,
+)
 from glr_fast.errors import ConfigError
+from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.model_card import ModelCard
-from glr_fast.models import Normalise, place
+from glr_fast.models import place
 
 TOP = 5
 LARGEST_PICTURE = 50
@@ -63,12 +72,11 @@ def predict(
         card: normalisation and logit scale.
     """
     model.eval()
-    normalise = Normalise(card.mean, card.std, accelerator.device)
     rows, parts = [], []
     with torch.inference_mode():
         for batch in batches:
             with accelerator.autocast():
-                logits = model(normalise(batch.images))
+                logits = model(normalise(batch.images, card.mean, card.std))
             kept = slice(batch.valid)
             rows.append(batch.rows[kept])
             scaled = logits[kept].float() * card.logit_scale
@@ -182,17 +190,15 @@ def _predict_splits(
 ) -> Predictions:
     parts = []
     for split in options.splits:
+        size = options.image_size or card.image_size
         loader = open_loader(
             store,
             split,
+            LoaderOptions.reading_as(options, batch_size=options.batch_size, image_size=size),
             rank=Rank(accelerator.process_index, accelerator.num_processes),
-            batch_size=options.batch_size,
             device=accelerator.device,
-            image_size=options.image_size or card.image_size,
             train=False,
-            threads=options.threads,
             bad_samples=options.folder / bad_samples_file(accelerator.process_index),
-            backend=cast(Any, options.backend),
         )
         with loader:
             parts.append(predict(accelerator, model, loader.epoch(), card))

@@ -30,37 +30,44 @@ class CosineHead(nn.Module):
 
 def head_parameters(model: nn.Module) -> set[int]:
     """Identities (``id``) of the parameters of the last layer."""
-    return {id(parameter) for parameter in _head(model).parameters()}
+    return {id(parameter) for parameter in classifier(model).parameters()}
 
 
-def _head(model: nn.Module) -> nn.Module:
+def classifier(model: nn.Module) -> nn.Module:
+    """The last layer."""
     return cast(nn.Module, cast(Any, model).get_classifier())
 
 
-def _head_name(model: nn.Module) -> str:
-    head = _head(model)
+def classifier_name(model: nn.Module) -> str:
+    """The name of the last layer among the modules of the model."""
+    head = classifier(model)
     return next(name for name, module in model.named_modules() if module is head)
 
 
-def _start_small(model: nn.Module) -> None:
+def start_small(model: nn.Module) -> None:
     """Give a linear last layer small weights and no bias, so that the first loss is ln(classes).
 
     timm's EfficientNets start theirs at 1 / sqrt(classes): with few classes the first logits are
     large and wrong. 13 landmarks, pretrained B0, before any training: a loss of 4.94, now 2.58
     (guessing: 2.56).
     """
-    head = _head(model)
+    head = classifier(model)
     if isinstance(head, nn.Linear):
         nn.init.normal_(head.weight, std=0.01)
         if head.bias is not None:
             nn.init.zeros_(head.bias)
 
 
-def _replace_head(model: nn.Module, num_classes: int) -> None:
-    head = _head(model)
+def use_cosine_head(model: nn.Module, num_classes: int) -> None:
+    """Replace a linear last layer by a :class:`CosineHead`.
+
+    Raises:
+        ConfigError: the last layer is not linear.
+    """
+    head = classifier(model)
     if not isinstance(head, nn.Linear):
         kind = type(head).__name__
         raise ConfigError(
             f"--model.head cosine needs a model whose last layer is linear, not {kind}"
         )
-    model.set_submodule(_head_name(model), CosineHead(head.in_features, num_classes))
+    model.set_submodule(classifier_name(model), CosineHead(head.in_features, num_classes))

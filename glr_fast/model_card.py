@@ -30,8 +30,6 @@ class ModelCard:
     """Divided by, after the mean."""
     logit_scale: float
     """Probabilities are softmax(logit_scale * output)."""
-    stride_in_1x1: bool
-    """ResNet bottlenecks in the v1 layout."""
 
     @classmethod
     def of(cls, model: nn.Module, config: Config, num_classes: int) -> ModelCard:
@@ -45,7 +43,6 @@ class ModelCard:
             mean=mean,
             std=std,
             logit_scale=config.logit_scale,
-            stride_in_1x1=config.model.stride_in_1x1,
         )
 
     def to_json(self) -> str:
@@ -67,7 +64,5 @@ class ModelCard:
 
     def build(self) -> nn.Module:
         """The model with new weights, to load the trained ones into."""
-        config = ModelConfig(
-            name=self.name, pretrained=False, head=self.head, stride_in_1x1=self.stride_in_1x1
-        )
+        config = ModelConfig(name=self.name, pretrained=False, head=self.head)
         return build_model(config, self.num_classes)

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 import huggingface_hub.constants
 import timm
 import torch
-from timm.models.resnet import Bottleneck
-from torch import Tensor, nn
+from torch import nn
 
 from glr_fast.config import ModelConfig
 from glr_fast.errors import ConfigError
-from glr_fast.heads import _head, _replace_head, _start_small, head_parameters
-from glr_fast.weights import _hub_reachable, load_backbone
-
-
-class Normalise:
-    """uint8 photos to what the backbone was trained on: ``(x / 255 - mean) / std`` per channel.
-
-    The constants are put on the device once: made anew for each batch, they would stop the host
-    until the device has caught up.
-    """
-
-    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        shift = [-m / s for m, s in zip(mean, std, strict=True)]
-        self._scale = torch.tensor([1 / (255 * s) for s in std], device=device).view(1, -1, 1, 1)
-        self._shift = torch.tensor(shift, device=device).view(1, -1, 1, 1)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) uint8 to float32 of the same memory format, on the same device."""
-        return torch.addcmul(self._shift, images.float(), self._scale)
+from glr_fast.heads import classifier, head_parameters, start_small, use_cosine_head
+from glr_fast.weights import hub_reachable, load_backbone
 
 
 def build_model(config: ModelConfig, num_classes: int) -> nn.Module:
@@ -46,12 +28,10 @@ def build_model(config: ModelConfig, num_classes: int) -> nn.Module:
             f"--model.name {config.name}: timm has no such model{_similar(config.name)}"
         )
     model = _create(config, num_classes)
-    if config.stride_in_1x1:
-        _move_strides(model)
     if config.head == "cosine":
-        _replace_head(model, num_classes)
+        use_cosine_head(model, num_classes)
     else:
-        _start_small(model)
+        start_small(model)
     if config.weights is not None:
         load_backbone(model, config.weights, config.name)
     return model
@@ -83,7 +63,7 @@ def train_mode(model: nn.Module, frozen: bool, fix_batch_norm: bool = False) -> 
     """
     model.train(not frozen)
     if frozen:
-        _head(model).train()
+        classifier(model).train()
     if fix_batch_norm:
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -92,7 +72,7 @@ def train_mode(model: nn.Module, frozen: bool, fix_batch_norm: bool = False) -> 
 
 def _create(config: ModelConfig, num_classes: int) -> nn.Module:
     pretrained = config.pretrained and config.weights is None
-    if pretrained and not _hub_reachable():
+    if pretrained and not hub_reachable():
         huggingface_hub.constants.HF_HUB_OFFLINE = True  # else it retries for a minute
     options = {"drop_rate": config.dropout, "drop_path_rate": config.drop_path or None}
     options = {key: value for key, value in options.items() if value}
@@ -113,13 +93,3 @@ def _create(config: ModelConfig, num_classes: int) -> nn.Module:
 def _similar(name: str) -> str:
     found = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
     return f"; did you mean {', '.join(found)}?" if found else ""
-
-
-def _move_strides(model: nn.Module) -> None:
-    """Stride in the first 1x1 convolution, as in ResNet v1; the weights fit both layouts."""
-    blocks = [module for module in model.modules() if isinstance(module, Bottleneck)]
-    if not blocks:
-        raise ConfigError("--model.stride-in-1x1 is for ResNets with bottleneck blocks")
-    for block in blocks:
-        conv1, conv2 = cast(nn.Conv2d, block.conv1), cast(nn.Conv2d, block.conv2)
-        conv1.stride, conv2.stride = conv2.stride, conv1.stride

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -27,11 +28,12 @@ from glr_fast.checkpoint import (
     save_checkpoint,
 )
 from glr_fast.config import Config
-from glr_fast.data import Augmentation, Batch, Loader, Rank, Store, bad_samples_file, open_loader
+from glr_fast.data import Batch, Loader, Rank, Store, bad_samples_file, normalise, open_loader
 from glr_fast.errors import TrainingError
 from glr_fast.evaluate import check_complete, figures_of, predict
 from glr_fast.logbook import Logbook, Timer
 from glr_fast.losses import build_loss, effective_number_weights
+from glr_fast.model_card import ModelCard
 from glr_fast.optim import build_optimizer, set_lr
 from glr_fast.run_start import (
     agree,
@@ -104,7 +106,7 @@ class Trainer:
         self._enter_step()
         ends_update = self.schedule.ends_update(self.step)
         with nullcontext() if ends_update else self.accelerator.no_sync(self.model):
-            logits = self.model(self.normalise(batch.images))
+            logits = self.model(normalise(batch.images, self.card.mean, self.card.std))
             loss = self.loss(logits, batch.labels, self._weights_now())
             self.accelerator.backward(loss / self.schedule.accumulate)
         if ends_update:
@@ -220,24 +222,12 @@ class Trainer:
         return open_loader(
             self.store,
             split,
-            policy=data.policy if training else "natural",
+            data if training else replace(data, image_size=self.config.eval_size),
             seed=self.config.seed,
             rank=Rank(accelerator.process_index, accelerator.num_processes),
-            batch_size=data.batch_size,
             device=accelerator.device,
-            image_size=data.image_size if training else self.config.eval_size,
             train=training,
-            augmentation=Augmentation(
-                scale=(data.crop_scale, 1.0), flip=data.flip, color=data.color, rare=data.rare
-            ),
-            shuffle_window=data.shuffle_window,
-            index=data.index,
-            cache=data.cache,
-            cache_gib=data.cache_gib,
-            threads=data.threads,
             bad_samples=self.config.out / bad_samples_file(accelerator.process_index),
-            max_bad_samples=data.max_bad_samples,
-            backend=cast(Any, data.backend),
         )
 
     def _build_model(self) -> None:
@@ -246,8 +236,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         with accelerator.main_process_first():  # the others find the download in the cache
             model = models.build_model(config.model, self.store.num_classes)
-        self.card = models.ModelCard.of(model, config, self.store.num_classes)
-        self.normalise = models.Normalise(self.card.mean, self.card.std, accelerator.device)
+        self.card = ModelCard.of(model, config, self.store.num_classes)
         self.loss = build_loss(config.loss, counts, config.logit_scale).to(accelerator.device)
         weights = effective_number_weights(counts, config.loss.reweight_beta)
         self.class_weights = weights.to(accelerator.device)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from glr_fast.errors import ConfigError
-from glr_fast.heads import _head_name
+from glr_fast.heads import classifier_name
 
 
 def load_backbone(model: nn.Module, file: Path, name: str) -> None:
@@ -25,7 +25,7 @@ def load_backbone(model: nn.Module, file: Path, name: str) -> None:
     Raises:
         ConfigError: no such file, unreadable, or weights of another architecture.
     """
-    head = _head_name(model) + "."
+    head = classifier_name(model) + "."
     given = {key: value for key, value in read_weights(file).items() if not _is_head(key, head)}
     wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(head)}
     wrong = list(_mismatches(wanted, given))
@@ -79,7 +79,7 @@ def _is_head(key: str, head: str) -> bool:
     return key.startswith((head, "classifier.", "fc.", "head.fc."))
 
 
-def _hub_reachable() -> bool:
+def hub_reachable() -> bool:
     """Whether the hub's name resolves, or a proxy may resolve it for us."""
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
         return True

@@ -9,7 +9,7 @@ both together. Writes predictions.parquet, metrics.json and pictures to ``--out`
 import sys
 
 from glr_fast.command_line import parse, run_command
-from glr_fast.config import EvaluateOptions
+from glr_fast.evaluate_options import EvaluateOptions
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import simplejpeg
 
 from benchmarks.peers import Job
 from glr_fast.data.plan import BatchPlan, Plan, Samples
-from glr_fast.data.shard_reader import PhotoSource
+from glr_fast.data.shard_reader import ShardReader
 from shard_tools.store.store import Store
 
 TITLE = "bound: libjpeg-turbo, full decode, nothing else"
@@ -34,7 +34,7 @@ def run(job: Job, decode: Callable[[np.ndarray, np.ndarray], Any]) -> Iterator[r
     store = Store.open(job.store)
     plan, source = (
         Plan(Samples.of_split(store, "train"), job.batch_size),
-        PhotoSource(store, "train"),
+        ShardReader(store, "train"),
     )
 
     def part(encoded: Sequence[np.ndarray], boxes: np.ndarray) -> None:
@@ -44,7 +44,7 @@ def run(job: Job, decode: Callable[[np.ndarray, np.ndarray], Any]) -> Iterator[r
     def start(pool: ThreadPoolExecutor, batch: BatchPlan) -> list[Any]:
         encoded = source.encoded(batch.rows)
         cuts = [slice(i, i + _CHUNK) for i in range(0, len(batch), _CHUNK)]
-        return [pool.submit(part, encoded[cut], batch.boxes[cut]) for cut in cuts]
+        return [pool.submit(part, encoded[cut], batch.edits.boxes[cut]) for cut in cuts]
 
     with ThreadPoolExecutor(job.workers) as pool:
         step = 0

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.peers import Job
-from glr_fast.data import open_loader
-from glr_fast.data.opening import BackendName
+from glr_fast.data import LoaderOptions, open_loader
+from glr_fast.loader_options import BackendName
 
 TITLE = "glr-fast, `cpu` backend (default)"
 
@@ -19,13 +19,12 @@ def prepare(job: Job) -> None:
 
 def batches(job: Job, backend: BackendName = "cpu") -> Iterator[torch.Tensor]:
     """Images of shape (batch, 3, size, size), uint8, channels last in memory."""
-    loader = open_loader(
-        job.store,
-        "train",
+    options = LoaderOptions(
         batch_size=job.batch_size,
         image_size=job.image_size,
         threads=job.workers,
         backend=backend,
     )
+    loader = open_loader(job.store, "train", options)
     for batch in loader.stream():
         yield batch.images

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers import Job
-from glr_fast.data.shard_reader import PhotoSource
+from glr_fast.data.shard_reader import ShardReader
 from shard_tools.store.store import Store
 
 
@@ -18,7 +18,7 @@ def image_folder(job: Job) -> Path:
 
     def write(folder: Path) -> None:
         store = Store.open(job.store)
-        source = PhotoSource(store, "train")
+        source = ShardReader(store, "train")
         table = store.samples(["key", "label"])
         for row, (key, label) in enumerate(zip(*table.to_pydict().values(), strict=True)):
             path = folder / f"{label:05d}" / f"{key}.jpg"

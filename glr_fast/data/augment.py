@@ -1,6 +1,8 @@
-"""Random crops, flips and colours from uniform numbers: pure, vectorised over a batch.
+"""What is done to a photo: crops, flips, colours and erased rectangles, from uniform numbers.
 
-The rarer a class, the stronger: what a class lacks in photos it gets in variety.
+Pure numpy, vectorised over a batch. The rarer a class, the stronger: what a class lacks in photos
+it gets in variety. A new edit is a field of :class:`Edits`, its draw in :class:`Augmentation`, and
+whoever applies it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from glr_fast.data import crops
+from glr_fast.loader_options import LoaderOptions
 
+#: Which of a photo's uniform numbers belong to what; each edit has its own, so that switching one
+#: on leaves the others as they are.
 _FLIP = crops.DRAWS
 _COLOR = slice(_FLIP + 1, _FLIP + 5)
+_ERASE = slice(_FLIP + 5, _FLIP + 10)
+DRAWS = _FLIP + 10
+"""Uniform numbers that the edits of one photo take."""
 #: torchvision's RandomResizedCrop goes down to this share of the area.
 _LEAST_SCALE = 0.08
 _LARGEST_HUE = 18.0  # degrees, at strength 1
+#: Of an erased rectangle: share of the image's area, and height over width (Zhong et al. 2020).
+_ERASED_AREA = (0.02, 0.33)
+_ERASED_ASPECT = (0.3, 3.3)
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What is done to the photos of a batch, in this order."""
+
+    boxes: np.ndarray
+    """Crops in pixels of the photo: top, left, height, width. Shape (batch, 4), int32."""
+    flips: np.ndarray
+    """Left-right flip of each image after its crop. Shape (batch,), bool."""
+    colors: np.ndarray | None = None
+    """Brightness, contrast, saturation factors and hue in degrees, as ``backends.color`` defines
+    them. Shape (batch, 4), float32; None where colours stay."""
+    erased: np.ndarray | None = None
+    """Rectangles that are erased from the finished image: top, left, height, width as shares of its
+    side, height 0 for none. Shape (batch, 4), float32; None where nothing is erased."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +59,33 @@ class Augmentation:
     """Strength of colour changes: brightness, contrast and saturation vary by this share, hue by 18
     degrees times it. 0 leaves colours alone."""
     rare: float = 0.0
-    """How much stronger all that gets as a class gets rarer, 0 to 1. At 1, for the rarest class:
-    crops down to 0.08 of the area, flips half of the time, colours twice as strong."""
+    """How much stronger crops, flips and colours get as a class gets rarer, 0 to 1. At 1, for the
+    rarest class: crops down to 0.08 of the area, flips half of the time, colours twice as
+    strong."""
+    erase: float = 0.0
+    """Probability that a random rectangle of the image is erased."""
+
+    @classmethod
+    def of(cls, options: LoaderOptions) -> Augmentation:
+        """The augmentation that a loader's options ask for."""
+        return cls(
+            scale=(options.crop_scale, 1.0),
+            flip=options.flip,
+            color=options.color,
+            rare=options.rare,
+            erase=options.erase,
+        )
 
     def draw(
         self, uniforms: np.ndarray, widths: np.ndarray, heights: np.ndarray, rarity: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Crops, flips and colours of some photos.
+    ) -> Edits:
+        """The edits of some photos.
 
         Args:
-            uniforms: numbers in [0, 1), shape (batch, 29 or more).
+            uniforms: numbers in [0, 1), shape (batch, ``DRAWS`` or more).
             widths: pixels, shape (batch,).
             heights: pixels, shape (batch,).
             rarity: of each photo's class, 0 to 1, shape (batch,).
-
-        Returns:
-            Boxes (batch, 4) int32; flips (batch,) bool; brightness, contrast, saturation and hue
-            (batch, 4) float32, or None where ``color`` is 0.
         """
         grown = self.rare * rarity
         floor = min(self.scale[0], _LEAST_SCALE)
@@ -58,15 +95,42 @@ class Augmentation:
             draws, widths, heights, (least, self.scale[1]), self.ratio
         )
         flip = self.flip + np.maximum(0.5 - self.flip, 0) * grown
-        return boxes, uniforms[:, _FLIP] < flip, self._colors(uniforms[:, _COLOR], grown)
+        return Edits(
+            boxes,
+            uniforms[:, _FLIP] < flip,
+            self._colors(uniforms[:, _COLOR], grown) if self.color else None,
+            erased_rectangles(uniforms[:, _ERASE], self.erase) if self.erase else None,
+        )
 
-    def _colors(self, uniforms: np.ndarray, grown: np.ndarray) -> np.ndarray | None:
-        if not self.color:
-            return None
+    def _colors(self, uniforms: np.ndarray, grown: np.ndarray) -> np.ndarray:
         strength = np.minimum(self.color * (1 + grown), 1)[:, None]
         change = (2 * uniforms - 1) * strength
         colors = np.concatenate([1 + change[:, :3], _LARGEST_HUE * change[:, 3:]], axis=1)
         return colors.astype(np.float32)
+
+
+def erased_rectangles(uniforms: np.ndarray, probability: float) -> np.ndarray:
+    """Rectangles for random erasing (Zhong et al. 2020).
+
+    The area is uniform, the logarithm of height over width is uniform, and so is the place. A
+    rectangle longer than the image (possible at the largest area and the most extreme aspect alone)
+    is cut to it.
+
+    Args:
+        uniforms: numbers in [0, 1), shape (batch, 5).
+        probability: that an image loses a rectangle.
+
+    Returns:
+        Top, left, height, width as shares of the image's side; all 0 where nothing is erased. Shape
+        (batch, 4), float32.
+    """
+    chosen, area, aspect, top, left = uniforms.T
+    area = _ERASED_AREA[0] + (_ERASED_AREA[1] - _ERASED_AREA[0]) * area
+    low, high = np.log(_ERASED_ASPECT)
+    aspect = np.exp(low + (high - low) * aspect)
+    height, width = np.minimum(np.sqrt([area * aspect, area / aspect]), 1)
+    boxes = np.stack([top * (1 - height), left * (1 - width), height, width], axis=1)
+    return (boxes * (chosen < probability)[:, None]).astype(np.float32)
 
 
 def rarity(counts: np.ndarray) -> np.ndarray:

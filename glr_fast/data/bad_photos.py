@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from glr_fast.data.plan import BatchPlan, Plan
 from shard_tools.errors import StoreError
-from shard_tools.store.store import Store
+from shard_tools.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def bad_samples_file(process: int) -> str:
     return f"bad_samples-{process}.csv" if process else "bad_samples.csv"
 
 
-class Health:
+class BadPhotos:
     """Keeps the list of bad photos and says what stands in for them. Threads may share it.
 
     Args:
@@ -54,11 +54,6 @@ class Health:
         self._limit = limit
         self._bad: set[int] = set()
         self._lock = threading.Lock()
-
-    @property
-    def bad_rows(self) -> frozenset[int]:
-        """Rows of the samples table that turned out bad so far."""
-        return frozenset(self._bad)
 
     def is_bad(self, row: int) -> bool:
         """Whether a photo is known to be bad."""
@@ -91,7 +86,7 @@ class Health:
             found = attempt(row, box)
             if found is not None:
                 self.report(bad, UNDECODABLE, row)
-                batch.rows[place], batch.boxes[place] = row, box
+                batch.rows[place], batch.edits.boxes[place] = row, box
                 return found
         self.report(bad, UNDECODABLE, None)
         return None

@@ -1,4 +1,4 @@
-"""The loader: plan + source + backend. What a training loop sees."""
+"""The loader: what a training loop sees of plan, shards and decoder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from glr_fast.data.backends.base import Backend, Supply
+from glr_fast.data.erasing import erase
 from glr_fast.data.normalisation import normalise
-from glr_fast.data.opening import _free
 from glr_fast.data.plan import BatchPlan, Plan
 from glr_fast.data.read_ahead import ReadAhead
+from glr_fast.data.shard_reader import ShardReader
 from glr_fast.data.watchdog import Watchdog
 
 Output = Literal["uint8", "float32"]
@@ -33,7 +34,9 @@ class Batch:
     labels: torch.Tensor
     """Shape (batch,), int64, on the loader's device."""
     rows: np.ndarray
-    """Rows of the store's samples table. Shape (batch,), int64."""
+    """Rows of the store's samples table. Shape (batch,), int64. They lead to everything else that
+    the store knows of a photo: ``store.samples(["capture_year"])["capture_year"].to_numpy()[rows]``
+    for a column that the build carried over."""
     valid: int
     """Leading photos that count; fewer than the batch only at the end of an evaluation, even 0."""
 
@@ -51,16 +54,16 @@ class Loader:
     ) -> None:
         self.plan = plan
         self.device = device
-        self.health = supply.health
-        self._source = supply.source
+        self.bad_photos = supply.bad_photos
+        self._reader = supply.reader
         self._timings = supply.timings
         self._watchdog = Watchdog()
-        self._ahead = ReadAhead(plan, supply.source)
+        self._ahead = ReadAhead(plan, supply.reader)
         self._backend = backend
         self._output = output
         self._current: Generator[Batch] | None = None
         # Also where nobody calls close: a pipeline must be gone before DALI itself is, at exit.
-        self._free = weakref.finalize(self, _free, backend, supply.source, self._watchdog)
+        self._free = weakref.finalize(self, _free, backend, supply.reader, self._watchdog)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -138,10 +141,13 @@ class Loader:
                 step += 1
 
     def _doing(self, step: int) -> str:
-        return f"batch {step}: {self._source.doing}"
+        return f"batch {step}: {self._reader.doing}"
 
     def _batch(self, plan: BatchPlan, images: torch.Tensor) -> Batch:
-        images = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        images = images.to(self.device, non_blocking=True)
+        if plan.edits.erased is not None:
+            images = erase(images, plan.edits.erased)
+        images = images.permute(0, 3, 1, 2)
         if self._output == "float32":
             images = normalise(images)
         labels = torch.from_numpy(plan.labels).to(self.device, non_blocking=True)
@@ -155,3 +161,9 @@ class Loader:
                 plan = self.plan.batch(step)
             yield plan
             step += 1
+
+
+def _free(backend: Backend, reader: ShardReader, watchdog: Watchdog) -> None:
+    backend.close()
+    reader.close()
+    watchdog.close()

@@ -9,22 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Literal
+from functools import cached_property
 
 import numpy as np
 
 from glr_fast.data import crops
-from glr_fast.data.augment import Augmentation, rarity
+from glr_fast.data.augment import Augmentation, Edits, rarity
 from shard_tools.errors import StoreError
-from shard_tools.sampling.orders import epoch_order, stream_key, windowed
-from shard_tools.sampling.policies import parse_policy
-from shard_tools.store.epoch_index import EpochIndex
-from shard_tools.store.store import Store
-
-Remainder = Literal["drop", "pad"]
-
-_AUGMENT = 16  # purpose of the random stream that crops and flips come from
+from shard_tools.sampling import Stream, epoch_order, parse_policy, stream_key, windowed
+from shard_tools.store import EpochIndex, Store
 
 
 @dataclass(frozen=True)
@@ -86,13 +79,8 @@ class BatchPlan:
     """Rows of the samples table. Shape (batch,), int64."""
     labels: np.ndarray
     """Shape (batch,), int64."""
-    boxes: np.ndarray
-    """Crops in pixels: top, left, height, width. Shape (batch, 4), int32."""
-    flips: np.ndarray
-    """Left-right flip of each photo after its crop. Shape (batch,), bool."""
-    colors: np.ndarray | None
-    """Brightness, contrast, saturation factors and hue in degrees, as ``color`` defines them. Shape
-    (batch, 4), float32; None where colours stay."""
+    edits: Edits
+    """What is done to each photo."""
     valid: int
     """Leading photos that count. Less than the batch only in evaluation, where the last batch is
     filled up so that every rank has as many batches."""
@@ -106,8 +94,7 @@ class Plan:
     """The plan of a split for one rank.
 
     Training (``augmentation`` given): random crops. The photos that do not fill the last global
-    batch of an epoch are left out with ``remainder="drop"`` (other ones each epoch) or the batch
-    is filled with the first photos of the same epoch's order with ``"pad"``.
+    batch of an epoch are left out, other ones each epoch.
 
     Evaluation (``augmentation`` None): natural rows in the order of the table, a centre crop, each
     photo counted exactly once over all ranks, as many batches on every rank.
@@ -124,7 +111,6 @@ class Plan:
     policy: str = "natural"
     seed: int = 0
     augmentation: Augmentation | None = field(default_factory=Augmentation)
-    remainder: Remainder = "drop"
     shuffle_window: int = 0
     """Training: shards that are read and mixed at a time; 0 mixes the whole split."""
     index: EpochIndex | None = None
@@ -160,7 +146,7 @@ class Plan:
     @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch: the same on every rank."""
-        if self.training and self.remainder == "drop":
+        if self.training:
             return len(self.samples) // self.batch_size
         return -(-len(self.samples) // self.batch_size)
 
@@ -168,7 +154,27 @@ class Plan:
         """Positions in the split, in the order of an epoch. Shape (photos,), int64."""
         if not self.training:
             return np.arange(len(self.samples))
-        return _cached_order(_Plan(self), epoch)
+        if epoch not in self._orders:
+            while len(self._orders) >= _ORDERS_KEPT:
+                self._orders.pop(next(iter(self._orders)), None)
+            self._orders[epoch] = self._training_order(epoch)
+        return self._orders[epoch]
+
+    def _training_order(self, epoch: int) -> np.ndarray:
+        samples = self.samples
+        if self.index is None:
+            order = epoch_order(samples.labels, self.policy, self.seed, epoch)
+        else:
+            order = self.index.order(epoch) - samples.first_row
+        if self.shuffle_window:
+            order = windowed(order, samples.shards, self.shuffle_window, self.seed, epoch)
+        order.setflags(write=False)
+        return order
+
+    @cached_property
+    def _orders(self) -> dict[int, np.ndarray]:
+        """The orders in use by epoch: that of the present one, and of the next while it is near."""
+        return {}
 
     def rows(self, step: int) -> np.ndarray:
         """Rows of the samples table of this rank's share of a batch, without its crops.
@@ -208,13 +214,13 @@ class Plan:
         position = int(batch.rows[index]) - self.samples.first_row
         after = np.roll(same, -int(np.searchsorted(same, position, "right")))
         for other in after[after != position][:most]:
-            boxes, *_ = self._augment(np.array([other]), epoch, place)
-            yield int(other) + self.samples.first_row, boxes[0]
+            edits = self._augment(np.array([other]), epoch, place)
+            yield int(other) + self.samples.first_row, edits.boxes[0]
 
     def _training_batch(self, step: int, epoch: int, index: int) -> BatchPlan:
         positions, first = self._positions(epoch, index)
-        drawn = self._augment(positions, epoch, first)
-        return self._describe(step, positions, *drawn, valid=len(positions))
+        edits = self._augment(positions, epoch, first)
+        return self._describe(step, positions, edits, valid=len(positions))
 
     def _positions(self, epoch: int, index: int) -> tuple[np.ndarray, int]:
         """This rank's positions in a batch of an epoch, and the place of the first in its order."""
@@ -235,12 +241,10 @@ class Plan:
             samples.widths[positions], samples.heights[positions], self.centre
         )
         valid = min(max(rest - offset, 0), size)
-        return self._describe(step, positions, boxes, np.zeros(size, bool), None, valid)
+        return self._describe(step, positions, Edits(boxes, np.zeros(size, bool)), valid)
 
-    def _augment(
-        self, positions: np.ndarray, epoch: int, first: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Crops, flips and colours of photos, at places ``first`` onwards of an epoch's order."""
+    def _augment(self, positions: np.ndarray, epoch: int, first: int) -> Edits:
+        """The edits of photos, at places ``first`` onwards of an epoch's order."""
         assert self.augmentation is not None
         draws = place_uniforms(self.seed, epoch, first, len(positions))
         samples = self.samples
@@ -255,20 +259,14 @@ class Plan:
     def _rarity(self) -> np.ndarray:
         return rarity(np.bincount(self.samples.labels))
 
-    def _describe(
-        self,
-        step: int,
-        positions: np.ndarray,
-        boxes: np.ndarray,
-        flips: np.ndarray,
-        colors: np.ndarray | None,
-        valid: int,
-    ) -> BatchPlan:
+    def _describe(self, step: int, positions: np.ndarray, edits: Edits, valid: int) -> BatchPlan:
         rows, labels = positions + self.samples.first_row, self.samples.labels[positions]
-        return BatchPlan(step, rows, labels, boxes, flips, colors, valid)
+        return BatchPlan(step, rows, labels, edits, valid)
 
 
-#: Uniform numbers that belong to each place of an epoch: crop, flip, and room for what comes.
+_ORDERS_KEPT = 2
+#: Uniform numbers that belong to each place of an epoch. It is part of what "same seed, same crops"
+#: means: more numbers would shift those of every place.
 DRAWS_PER_PLACE = 32
 _DRAWS_PER_COUNT = 4  # a Philox counter gives four 64-bit numbers
 
@@ -283,31 +281,5 @@ def place_uniforms(seed: int, epoch: int, first: int, count: int) -> np.ndarray:
         Numbers in [0, 1). Shape (count, DRAWS_PER_PLACE), float64.
     """
     counter = first * (DRAWS_PER_PLACE // _DRAWS_PER_COUNT)
-    stream = np.random.Philox(key=stream_key(seed, _AUGMENT, epoch), counter=counter)
+    stream = np.random.Philox(key=stream_key(seed, Stream.AUGMENT, epoch), counter=counter)
     return np.random.Generator(stream).random((count, DRAWS_PER_PLACE))
-
-
-class _Plan:
-    """A plan as a key of the cache of orders: by identity, since arrays have no hash."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-
-    def __hash__(self) -> int:
-        return id(self.plan)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Plan) and other.plan is self.plan
-
-
-@lru_cache(maxsize=4)
-def _cached_order(key: _Plan, epoch: int) -> np.ndarray:
-    plan = key.plan
-    if plan.index is None:
-        order = epoch_order(plan.samples.labels, plan.policy, plan.seed, epoch)
-    else:
-        order = plan.index.order(epoch) - plan.samples.first_row
-    if plan.shuffle_window:
-        order = windowed(order, plan.samples.shards, plan.shuffle_window, plan.seed, epoch)
-    order.setflags(write=False)
-    return order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glr_fast.data.plan import Plan
-from glr_fast.data.shard_reader import PhotoSource
+from glr_fast.data.shard_reader import ShardReader
 
 #: Batches that photos are looked at ahead of their decoding when the whole split is mixed.
 _BATCHES = 4
@@ -16,9 +16,9 @@ class ReadAhead:
     Without one, each coming photo is.
     """
 
-    def __init__(self, plan: Plan, source: PhotoSource) -> None:
+    def __init__(self, plan: Plan, source: ShardReader) -> None:
         self._plan = plan
-        self._source = source
+        self._reader = source
         self._next = -1
         self._distance = _distance(plan)
 
@@ -31,10 +31,10 @@ class ReadAhead:
             self._next = step
         for coming in range(self._next, horizon + 1):
             rows = self._plan.rows(coming)
-            if self._plan.shuffle_window or self._source.remote:
-                self._source.expect_shards(rows)
+            if self._plan.shuffle_window or self._reader.remote:
+                self._reader.expect_shards(rows)
             else:
-                self._source.expect(rows)
+                self._reader.expect(rows)
         self._next = max(self._next, horizon + 1)
 
 

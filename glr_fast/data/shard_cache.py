@@ -18,8 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from shard_tools.errors import StoreError
-from shard_tools.store.manifest import ShardInfo
-from shard_tools.store.store import Store
+from shard_tools.store import ShardInfo, Store
 
 logger = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from glr_fast.data.shard_cache import ShardCache
 from shard_tools.errors import StoreError
-from shard_tools.store.store import Store
+from shard_tools.store import Store
 
 _PAGE = mmap.PAGESIZE
 #: Shards of a remote store that stay mapped: what is removed from the cache must not keep its disk.
 _MAPPED_REMOTE = 64
 
 
-class PhotoSource:
+class ShardReader:
     """The encoded photos of a split.
 
     Args:

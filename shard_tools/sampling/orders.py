@@ -10,20 +10,30 @@ the seed and the epoch alone.
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import numpy as np
 
 from shard_tools.sampling.policies import parse_policy, policy_at
 
-#: Purposes of random streams. Streams of different purposes never share a key.
-_SHUFFLE, _CLASS_ORDER, _PHOTO_ORDER, _ROUNDING, _WINDOW = range(5)
+
+class Stream(IntEnum):
+    """The purposes of random streams; those of different purposes never share a key."""
+
+    SHUFFLE = 0
+    CLASS_ORDER = 1
+    PHOTO_ORDER = 2
+    ROUNDING = 3
+    WINDOW = 4
+    AUGMENT = 16
 
 
-def generator(seed: int, purpose: int, epoch: int = 0) -> np.random.Generator:
+def generator(seed: int, purpose: Stream, epoch: int = 0) -> np.random.Generator:
     """A counter-based (Philox) generator that depends on its arguments only."""
     return np.random.Generator(np.random.Philox(key=stream_key(seed, purpose, epoch)))
 
 
-def stream_key(seed: int, purpose: int, epoch: int = 0) -> np.ndarray:
+def stream_key(seed: int, purpose: Stream, epoch: int = 0) -> np.ndarray:
     """Key of the random stream of a purpose in an epoch. Shape (2,), uint64."""
     return np.random.SeedSequence([seed, purpose, epoch]).generate_state(2, np.uint64)
 
@@ -48,7 +58,7 @@ def epoch_order(labels: np.ndarray, policy: str, seed: int, epoch: int) -> np.nd
         StoreError: a policy that cannot be parsed.
     """
     now = policy_at(policy, epoch)
-    shuffle = generator(seed, _SHUFFLE, epoch)
+    shuffle = generator(seed, Stream.SHUFFLE, epoch)
     if now.name == "natural":
         return shuffle.permutation(len(labels))
     counts = np.bincount(labels)
@@ -70,8 +80,8 @@ def class_draws(quota: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     Returns:
         Draws per class, shape (classes,), int64.
     """
-    order = generator(seed, _CLASS_ORDER).permutation(len(quota))
-    offset = generator(seed, _ROUNDING, epoch).random()
+    order = generator(seed, Stream.CLASS_ORDER).permutation(len(quota))
+    offset = generator(seed, Stream.ROUNDING, epoch).random()
     total = round(float(quota.sum()))
     edges = np.floor(np.cumsum(quota[order]) + offset).astype(np.int64)
     edges[-1] = total  # the last edge is total + offset, up to float error; offset < 1
@@ -90,7 +100,7 @@ def _draw_in_turn(
         start += class_draws(quota, seed, earlier)
     draws = class_draws(quota, seed, epoch)
 
-    ring = generator(seed, _PHOTO_ORDER).permutation(len(labels))
+    ring = generator(seed, Stream.PHOTO_ORDER).permutation(len(labels))
     ring = ring[np.argsort(labels[ring], kind="stable")]  # photos by class, shuffled within
     first = np.cumsum(counts) - counts
     label = np.repeat(np.arange(len(counts)), draws)
@@ -116,7 +126,7 @@ def windowed(
     Returns:
         The entries of ``order`` in another order, same shape, int64.
     """
-    random = generator(seed, _WINDOW, epoch)
+    random = generator(seed, Stream.WINDOW, epoch)
     place = random.permutation(int(shard.max()) + 1)
     group = place[shard[order]] // window
     # ``order`` is shuffled already: a stable sort by group leaves each group shuffled.

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 
-from glr_fast.config import EvaluateOptions
+from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.evaluate import evaluate
 
 REPOSITORY = Path(__file__).resolve().parents[2]

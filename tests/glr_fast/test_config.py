@@ -12,7 +12,6 @@ from glr_fast.command_line import parse, parse_train
 from glr_fast.config import (
     Config,
     DataConfig,
-    EvaluateOptions,
     LossConfig,
     ModelConfig,
     OptimConfig,
@@ -21,6 +20,7 @@ from glr_fast.config import (
     flat,
 )
 from glr_fast.errors import ConfigError
+from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.recipes import RECIPES
 
 CONFIGS = (DataConfig, ModelConfig, LossConfig, OptimConfig, RunConfig, Config, EvaluateOptions)
@@ -58,7 +58,7 @@ def test_bad_values_name_their_flag(kind: type, fields: dict[str, object], flag:
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_every_field_has_a_docstring(kind: type) -> None:
     """tyro makes the help out of them."""
-    source = inspect.getsource(kind)
+    source = "".join(inspect.getsource(part) for part in reversed(kind.__mro__[:-1]))
     for field in dataclasses.fields(kind):
         after = source.split(f"    {field.name}: ", 1)[1].splitlines()[1]
         assert after.strip().startswith('"""'), field.name

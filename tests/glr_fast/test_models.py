@@ -11,7 +11,10 @@ from torch import nn
 
 from glr_fast import models
 from glr_fast.config import Config, ModelConfig, OptimConfig
+from glr_fast.data import normalise
 from glr_fast.errors import ConfigError
+from glr_fast.heads import CosineHead, classifier_name
+from glr_fast.model_card import ModelCard
 from glr_fast.optim import build_optimizer, parameter_groups, set_lr
 
 TINY = ModelConfig(name="test_resnet", pretrained=False)
@@ -100,7 +103,7 @@ def test_unknown_model_names_similar_ones() -> None:
 
 def test_no_hub_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models.huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(models, "_hub_reachable", lambda: False)
+    monkeypatch.setattr(models, "hub_reachable", lambda: False)
     monkeypatch.setattr(models.huggingface_hub.constants, "HF_HUB_CACHE", "/nonexistent")
     with pytest.raises(ConfigError, match=r"--model\.weights FILE.*--model\.no-pretrained"):
         build(pretrained=True, name="resnet18")
@@ -112,8 +115,8 @@ def test_cosine_head_is_bounded_and_float32_under_autocast() -> None:
         out = model(torch.randn(3, 3, 64, 64))
     assert out.dtype == torch.float32
     assert out.abs().max() <= 1 + 1e-5
-    head = model.get_submodule(models._head_name(model))
-    assert isinstance(head, models.CosineHead)
+    head = model.get_submodule(classifier_name(model))
+    assert isinstance(head, CosineHead)
 
 
 def test_frozen_backbone_keeps_weights_and_statistics() -> None:
@@ -161,28 +164,11 @@ def test_groups_decay_no_norms_and_scale_the_backbone() -> None:
             assert group["lr_scale"] == (1.0 if id(parameter) in head else 0.2)
 
 
-def test_strides_move_without_changing_the_weights() -> None:
-    plain, moved = (build(3, name="resnet50", stride_in_1x1=flag) for flag in (False, True))
-    for name, weight in plain.named_parameters():
-        if name.endswith("bn3.weight"):  # 0 in a new model: no block would have any effect
-            nn.init.ones_(weight)
-    moved.load_state_dict(plain.state_dict())
-    block = moved.get_submodule("layer2.0")
-    assert block.conv1.stride == (2, 2)  # type: ignore[attr-defined]
-    assert block.conv2.stride == (1, 1)  # type: ignore[attr-defined]
-    x = torch.randn(1, 3, 64, 64)
-    a, b = plain.eval()(x), moved.eval()(x)
-    assert a.shape == b.shape
-    assert not torch.equal(a, b)
-    with pytest.raises(ConfigError, match="bottleneck"):
-        build(name="test_efficientnet", stride_in_1x1=True)
-
-
 def test_normalise_by_hand() -> None:
     images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     images = images.to(memory_format=torch.channels_last)
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
-    out = models.Normalise(mean, std, torch.device("cpu"))(images)
+    out = normalise(images, mean, std)
     for channel in range(3):
         expected = (images[:, channel].double() / 255 - mean[channel]) / std[channel]
         torch.testing.assert_close(out[:, channel].double(), expected, rtol=1e-5, atol=1e-5)
@@ -192,13 +178,13 @@ def test_normalise_by_hand() -> None:
 def test_card_round_trip_builds_the_same_shape() -> None:
     config = Config(model=ModelConfig(name="test_resnet", pretrained=False, head="cosine"))
     model = models.build_model(config.model, 9)
-    card = models.ModelCard.of(model, config, 9)
-    again = models.ModelCard.from_json(card.to_json(), "x")
+    card = ModelCard.of(model, config, 9)
+    again = ModelCard.from_json(card.to_json(), "x")
     assert again == card
     assert again.logit_scale == 30
     again.build().load_state_dict(model.state_dict())
     with pytest.raises(ConfigError, match=r"file\.json: not a model card"):
-        models.ModelCard.from_json("{}", "file.json")
+        ModelCard.from_json("{}", "file.json")
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from glr_fast.data import Augmentation, Batch, Store, open_loader
+from glr_fast.data import Batch, Store
+from tests.helpers.loaders import opened
 
 #: The hardware and CUDA decoders round chroma and the DCT otherwise than libjpeg-turbo does.
 MEAN_LEVELS = 3.0
@@ -18,14 +19,14 @@ MEAN_LEVELS = 3.0
 
 def batches(store: Path, split: str = "train", **options: object) -> list[Batch]:
     arguments: dict[str, object] = {"batch_size": 16, "image_size": 64} | options
-    with open_loader(store, split, **arguments) as loader:  # type: ignore[arg-type]
+    with opened(store, split, **arguments) as loader:  # type: ignore[arg-type]
         return list(loader.epoch())
 
 
 @pytest.mark.parametrize("color", [0.0, 0.4])
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_pixels_agree_with_the_reference(store: Path, split: str, color: float) -> None:
-    how = {"augmentation": Augmentation(color=color)}
+    how = {"color": color}
     on_gpu = batches(store, split, device="cuda", **how)
     exact = batches(store, split, backend="reference", **how)
     for ours, theirs in zip(on_gpu, exact, strict=True):
@@ -38,7 +39,7 @@ def test_pixels_agree_with_the_reference(store: Path, split: str, color: float) 
 
 
 def test_a_stream_resumes_with_the_same_crops(store: Path) -> None:
-    with open_loader(store, "train", batch_size=16, image_size=64, device="cuda") as loader:
+    with opened(store, "train", batch_size=16, image_size=64, device="cuda") as loader:
         whole = list(itertools.islice(loader.stream(), 9))
         rest = list(itertools.islice(loader.stream(5), 4))
     for ours, theirs in zip(rest, whole[5:], strict=True):

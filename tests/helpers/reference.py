@@ -15,24 +15,24 @@ from PIL import Image
 
 from glr_fast.data.backends.color import color_matrices
 from glr_fast.data.plan import BatchPlan
-from glr_fast.data.shard_reader import PhotoSource
+from glr_fast.data.shard_reader import ShardReader
 
 
 class ReferenceBackend:
     """Turns batch plans into images with PIL: (batch, size, size, 3) uint8 on the CPU."""
 
-    def __init__(self, source: PhotoSource, image_size: int) -> None:
-        self._source = source
+    def __init__(self, source: ShardReader, image_size: int) -> None:
+        self._reader = source
         self._size = (image_size, image_size)
 
     def decode(self, plans: Iterator[BatchPlan]) -> Generator[tuple[BatchPlan, torch.Tensor]]:
         """Decode batch after batch. Yields each plan with its images."""
         for plan in plans:
-            encoded = self._source.encoded(plan.rows)
-            work = zip(encoded, plan.boxes, plan.flips, strict=True)
+            encoded = self._reader.encoded(plan.rows)
+            work = zip(encoded, plan.edits.boxes, plan.edits.flips, strict=True)
             images = np.stack([self._photo(*each) for each in work])
-            if plan.colors is not None:
-                images = _recolor(images, color_matrices(plan.colors))
+            if plan.edits.colors is not None:
+                images = _recolor(images, color_matrices(plan.edits.colors))
             yield plan, torch.from_numpy(images)
 
     def close(self) -> None:

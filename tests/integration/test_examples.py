@@ -41,7 +41,7 @@ def test_lightning_sees_every_epoch_in_our_order(store: Path, tmp_path: Path) ->
     lightning = pytest.importorskip(
         "lightning", reason="pip install 'glr-fast[examples]' for PyTorch Lightning"
     )
-    from glr_fast.data import open_loader
+    from tests.helpers.loaders import opened
 
     module = load("with_lightning")
     seen: list[list[int]] = []
@@ -61,6 +61,6 @@ def test_lightning_sees_every_epoch_in_our_order(store: Path, tmp_path: Path) ->
     )
     model = Watched(str(store), batch_size=16, image_size=64)
     trainer.fit(model)
-    with open_loader(store, "train", batch_size=16, image_size=64) as loader:
+    with opened(store, "train", batch_size=16, image_size=64) as loader:
         wanted = [b.labels.tolist() for epoch in (0, 1) for b in loader.epoch(epoch)]
     assert seen == wanted

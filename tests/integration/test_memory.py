@@ -11,14 +11,14 @@ import pytest
 CODE = """
 import gc, sys
 from pathlib import Path
-from glr_fast.data import open_loader
+from tests.helpers.loaders import opened
 
 def resident():
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 after = []
-with open_loader(sys.argv[1], "train", batch_size=16, image_size=128, backend=sys.argv[2],
+with opened(sys.argv[1], "train", batch_size=16, image_size=128, backend=sys.argv[2],
                  threads=2) as loader:
     for epoch in range(6):
         for part in range(8):  # a generated store is small: eight rounds make an epoch

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from glr_fast.data import StoreError, open_loader
+from glr_fast.data import StoreError
+from tests.helpers.loaders import opened
 
 pytest.importorskip("aiohttp", reason="aiohttp is not installed (extra s3)")
 pytest.importorskip("upath", reason="universal-pathlib is not installed (extra s3)")
@@ -56,10 +57,10 @@ def test_batches_from_a_web_server_are_those_of_the_folder(
 ) -> None:
     how: dict[str, Any] = {"batch_size": 16, "image_size": 32, "threads": 1, "shuffle_window": 1}
     with (
-        open_loader(store, "train", **how) as near,
-        open_loader(url, "train", cache=tmp_path, **how) as far,
+        opened(store, "train", **how) as near,
+        opened(url, "train", cache=tmp_path, **how) as far,
     ):
-        monkeypatch.setattr(far._source._cache, "_first_pause_s", 0.01)
+        monkeypatch.setattr(far._reader._cache, "_first_pause_s", 0.01)
         pairs = zip(far.stream(), near.stream(), strict=False)
         for ours, theirs in itertools.islice(pairs, near.steps_per_epoch):
             np.testing.assert_array_equal(ours.rows, theirs.rows)
@@ -69,4 +70,4 @@ def test_batches_from_a_web_server_are_those_of_the_folder(
 
 def test_no_store_there_is_said(url: str) -> None:
     with pytest.raises(StoreError, match="not a finished store"):
-        open_loader(f"{url}-other", "train", batch_size=4)
+        opened(f"{url}-other", "train", batch_size=4)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from glr_fast.data import StoreError, open_loader
+from glr_fast.data import StoreError
+from tests.helpers.loaders import opened
 from tests.helpers.object_store import s3_server
 
 s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed (extra s3)")
@@ -31,8 +32,8 @@ def test_batches_from_s3_are_those_of_the_folder(
 ) -> None:
     how = {"batch_size": 16, "image_size": 32, "threads": 1, "shuffle_window": window}
     with (
-        open_loader(store, "train", **how) as near,  # type: ignore[arg-type]
-        open_loader(url, "train", cache=tmp_path, **how) as far,  # type: ignore[arg-type]
+        opened(store, "train", **how) as near,  # type: ignore[arg-type]
+        opened(url, "train", cache=tmp_path, **how) as far,  # type: ignore[arg-type]
     ):
         pairs = zip(far.stream(), near.stream(), strict=False)
         for ours, theirs in itertools.islice(pairs, 2 * near.steps_per_epoch):
@@ -50,7 +51,7 @@ def test_a_shard_that_is_missing_is_named(
     files.copy(f"{url}/", f"{torn}/", recursive=True)
     files.rm(f"{torn}/train-000000.tar")
     with (
-        open_loader(torn, "train", batch_size=48, cache=tmp_path) as loader,
+        opened(torn, "train", batch_size=48, cache=tmp_path) as loader,
         pytest.raises(StoreError, match=r"train-000000\.tar: cannot be fetched, 2 tries"),
     ):
         list(loader)
@@ -58,4 +59,4 @@ def test_a_shard_that_is_missing_is_named(
 
 def test_a_bucket_that_is_not_there_is_said(url: str) -> None:
     with pytest.raises(StoreError, match="s3://nowhere/store"):
-        open_loader("s3://nowhere/store", "train", batch_size=4)
+        opened("s3://nowhere/store", "train", batch_size=4)

@@ -14,7 +14,7 @@ FACES = {
     "files": "atomic_open is_remote location sha256_file write_text",
     "photos": "CHECKS MAX_PIXELS Photo PhotoOptions prepare read_header",
     "report": "collect write_report",
-    "sampling": "POLICIES IndexOptions epoch_order parse_policy policy_at stream_key "
+    "sampling": "POLICIES IndexOptions Stream epoch_order parse_policy policy_at stream_key "
     "windowed write_index",
     "sources": "LAYOUTS Layout PhotoReader Records SourceOptions detect_layout read_source",
     "store": "SPLITS EpochIndex Manifest ShardInfo Store",

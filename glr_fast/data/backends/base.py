@@ -8,9 +8,9 @@ from typing import Protocol
 
 import torch
 
-from glr_fast.data.bad_photos import Health
+from glr_fast.data.bad_photos import BadPhotos
 from glr_fast.data.plan import BatchPlan
-from glr_fast.data.shard_reader import PhotoSource
+from glr_fast.data.shard_reader import ShardReader
 from glr_fast.data.timings import Timings
 
 
@@ -18,9 +18,9 @@ from glr_fast.data.timings import Timings
 class Supply:
     """What every backend draws on."""
 
-    source: PhotoSource
+    reader: ShardReader
     """Encoded photos."""
-    health: Health
+    bad_photos: BadPhotos
     """Bad photos and what replaces them."""
     timings: Timings = field(default_factory=Timings)
     """Where the time goes."""

@@ -5,6 +5,9 @@ backend does the same work at about half the speed, held back by its resize
 (benchmarks/results/loader_cpu.md).
 """
 
+# nvImageCodec is a compiled module without type stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import threading
@@ -25,7 +28,6 @@ from glr_fast.data.backends.color import color_matrices
 from glr_fast.data.backends.jpeg_regions import decode_region, make_decoder
 from glr_fast.data.backends.resample import resize_antialiased
 from glr_fast.data.plan import BatchPlan
-from shard_tools.errors import StoreError
 
 #: Photos that a thread takes at once: few enough to keep all threads busy to the end of a batch.
 _CHUNK = 8
@@ -48,7 +50,6 @@ class CpuBackend:
         image_size: side of the square images, pixels.
         threads: threads that decode.
         queue_depth: batches that are worked on ahead of the one handed out.
-        stall_s: seconds without a batch after which to give up.
     """
 
     def __init__(
@@ -58,14 +59,16 @@ class CpuBackend:
         image_size: int,
         threads: int,
         queue_depth: int = 2,
-        stall_s: float = 600.0,
     ) -> None:
         # The threads are ours: OpenCV's own would only get in their way.
         cv2.setNumThreads(1)
-        self._source, self._health, self._timings = supply.source, supply.health, supply.timings
+        self._reader, self._bad_photos, self._timings = (
+            supply.reader,
+            supply.bad_photos,
+            supply.timings,
+        )
         self._buffers = BufferPool((batch_size, image_size, image_size, 3))
         self._depth = queue_depth
-        self._stall_s = stall_s
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="glr-decode")
         self._local = threading.local()
 
@@ -95,7 +98,7 @@ class CpuBackend:
     def _start(self, plan: BatchPlan) -> _Task:
         out = self._buffers.take(len(plan))
         with self._timings.span("source_s"):
-            encoded = self._source.encoded(plan.rows)
+            encoded = self._reader.encoded(plan.rows)
         parts = [
             self._threads.submit(self._decode_part, plan, encoded, out, first)
             for first in range(0, len(plan), _CHUNK)
@@ -109,13 +112,7 @@ class CpuBackend:
 
     def _finish(self, task: _Task) -> tuple[BatchPlan, torch.Tensor]:
         for part in task.parts:
-            try:
-                part.result(self._stall_s)
-            except TimeoutError:
-                raise StoreError(
-                    f"batch {task.plan.step}: photos not decoded within {self._stall_s:.0f} s; "
-                    "is the disk or network that the store is on stuck?"
-                ) from None
+            part.result()
         return task.plan, task.images
 
     def _decode_part(
@@ -125,24 +122,24 @@ class CpuBackend:
         clock, decoding, started = time.perf_counter, 0.0, time.perf_counter()
         for i in range(first, min(first + _CHUNK, len(plan))):
             before = clock()
-            crop = decode_region(decoder, encoded[i], plan.boxes[i])
+            crop = decode_region(decoder, encoded[i], plan.edits.boxes[i])
             if crop is None:
                 crop = self._replace(decoder, plan, i)
             decoding += clock() - before
             resize_antialiased(crop, out[i])
-            if plan.flips[i]:
+            if plan.edits.flips[i]:
                 cv2.flip(out[i], 1, dst=out[i])
-            if plan.colors is not None:
-                cv2.transform(out[i], color_matrices(plan.colors[i : i + 1])[0], dst=out[i])
+            if plan.edits.colors is not None:
+                cv2.transform(out[i], color_matrices(plan.edits.colors[i : i + 1])[0], dst=out[i])
         self._timings.add(decode_s=decoding, resize_s=clock() - started - decoding)
 
     def _replace(self, decoder: nvimgcodec.Decoder, plan: BatchPlan, index: int) -> np.ndarray:
         """The crop of what stands in for a bad photo; a grey pixel where nothing does."""
 
         def attempt(row: int, box: np.ndarray) -> np.ndarray | None:
-            return decode_region(decoder, self._source.encoded(np.array([row]))[0], box)
+            return decode_region(decoder, self._reader.encoded(np.array([row]))[0], box)
 
-        crop = self._health.stand_in(plan, index, attempt)
+        crop = self._bad_photos.stand_in(plan, index, attempt)
         return np.full((1, 1, 3), 128, np.uint8) if crop is None else crop
 
     def _decoder(self) -> nvimgcodec.Decoder:

@@ -55,7 +55,11 @@ class DaliBackend:
         queue_depth: int = 2,
         decoder_options: dict[str, Any] | None = None,
     ) -> None:
-        self._source, self._health, self._timings = supply.source, supply.health, supply.timings
+        self._reader, self._bad_photos, self._timings = (
+            supply.reader,
+            supply.bad_photos,
+            supply.timings,
+        )
         # Decodes the batches that DALI loses: one bad photo ends the run of its whole batch.
         self._rescue = CpuBackend(supply, batch_size, image_size, threads=1, queue_depth=0)
         self._device = device
@@ -139,14 +143,14 @@ class DaliBackend:
         """What DALI asks for when it starts on a batch; StopIteration ends the epoch."""
         plan = next(self._plans)
         with self._timings.span("source_s"):
-            encoded, boxes = self._source.encoded(plan.rows), plan.boxes.copy()
+            encoded, boxes = self._reader.encoded(plan.rows), plan.edits.boxes.copy()
             for index, row in enumerate(plan.rows.tolist()):
-                if self._health.is_bad(row) or not can_be_read(encoded[index], boxes[index]):
+                if self._bad_photos.is_bad(row) or not can_be_read(encoded[index], boxes[index]):
                     encoded[index], boxes[index] = self._stand_in(plan, index)
         start, shape = (np.ascontiguousarray(part) for part in np.split(boxes, 2, axis=1))
-        inputs = encoded, start, shape, plan.flips.astype(np.int32)
-        if plan.colors is not None:
-            inputs = *inputs, *np.ascontiguousarray(plan.colors.T)
+        inputs = encoded, start, shape, plan.edits.flips.astype(np.int32)
+        if plan.edits.colors is not None:
+            inputs = *inputs, *np.ascontiguousarray(plan.edits.colors.T)
         self._ahead.append((plan, inputs))
         return inputs
 
@@ -158,13 +162,13 @@ class DaliBackend:
         """
 
         def attempt(row: int, box: np.ndarray) -> np.ndarray | None:
-            encoded = self._source.encoded(np.array([row]))[0]
+            encoded = self._reader.encoded(np.array([row]))[0]
             return encoded if can_be_read(encoded, box) else None
 
-        encoded = self._health.stand_in(plan, index, attempt)
+        encoded = self._bad_photos.stand_in(plan, index, attempt)
         if encoded is None:
-            return _GREY, np.array([0, 0, *_GREY_SIZE], plan.boxes.dtype)
-        return encoded, plan.boxes[index]
+            return _GREY, np.array([0, 0, *_GREY_SIZE], plan.edits.boxes.dtype)
+        return encoded, plan.edits.boxes[index]
 
 
 def _cuda_index(device: torch.device) -> int | None:

@@ -1,5 +1,8 @@
 """Decoding only the part of a JPEG that a crop needs (nvImageCodec on libjpeg-turbo)."""
 
+# nvImageCodec is a compiled module without type stubs.
+# pyright: reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import numpy as np

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from glr_fast.data import Batch, Store, StoreError, open_loader
+from glr_fast.data import Batch, Store, StoreError
 from glr_fast.data.loader import Loader
 from glr_fast.data.shard_cache import ShardCache
+from tests.helpers.loaders import opened
 
 
 @dataclass
@@ -159,9 +160,7 @@ def test_processes_of_a_machine_fetch_a_shard_once(store: Path, tmp_path: Path) 
 
 
 def _loader(store: Store | Path, **options: Any) -> Loader:
-    return open_loader(
-        store, "train", batch_size=16, image_size=32, backend="cpu", threads=1, **options
-    )
+    return opened(store, "train", batch_size=16, image_size=32, backend="cpu", threads=1, **options)
 
 
 @pytest.mark.parametrize("window", [0, 1])

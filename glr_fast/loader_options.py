@@ -1,0 +1,90 @@
+"""The options of a loader: the same dataclass for ``open_loader``, the configuration and the flags.
+
+A new option is a field here and its use in ``glr_fast.data``; ``--data.NAME`` follows from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from glr_fast.errors import require
+
+BackendName = Literal["auto", "dali", "cpu"]
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How photos are read. Nothing here changes an image or a weight."""
+
+    threads: int | None = None
+    """Decoding threads per process; None takes the cores that the process may use."""
+    backend: str = "auto"
+    """Decoder: dali (on a GPU, or DALI's CPU backend), cpu (libjpeg-turbo and OpenCV in threads),
+    or auto: dali on a GPU, else cpu."""
+    max_bad_samples: int = 1000
+    """Most photos that may turn out damaged before the run is stopped; in training each is replaced
+    by one of its class. They are listed in bad_samples.csv."""
+    cache: Path | None = None
+    """Folder for copies of a remote store's shards; None takes ``~/.cache/glr-fast``."""
+    cache_gib: float = 50.0
+    """Most that the folder of copies should hold, in GiB."""
+
+    def check_reading(self, prefix: str) -> None:
+        """Check the fields of this class; ``prefix`` is that of their flags, such as ``data.``."""
+        threads, most = self.threads, self.max_bad_samples
+        require(threads is None or threads >= 1, f"--{prefix}threads", "1 or more", threads)
+        known = self.backend in BACKENDS
+        require(known, f"--{prefix}backend", f"one of {', '.join(BACKENDS)}", self.backend)
+        require(most >= 0, f"--{prefix}max-bad-samples", "0 or more", most)
+        require(self.cache_gib > 0, f"--{prefix}cache-gib", "above 0", self.cache_gib)
+
+    def reading(self) -> dict[str, Any]:
+        """The fields of this class by name, for options that share them."""
+        return {field.name: getattr(self, field.name) for field in fields(ReadingOptions)}
+
+
+@dataclass(frozen=True)
+class LoaderOptions(ReadingOptions):
+    """Which photos a loader draws, and what it does to them."""
+
+    policy: str = "natural"
+    """Sampling policy: natural (each photo once an epoch), balanced, sqrt, effective[:BETA],
+    repeat[:PHOTOS[:CAP]], or a schedule such as natural,balanced@8."""
+    batch_size: int = 64
+    """Photos per global batch, over all processes; the processes share it equally."""
+    image_size: int = 224
+    """Side of the square images, in pixels."""
+    crop_scale: float = 0.25
+    """Least share of a photo's area that a random training crop covers."""
+    flip: float = 0.5
+    """Probability of a left-right flip in training."""
+    color: float = 0.0
+    """Strength of random brightness, contrast, saturation and hue in training; 0 for none."""
+    erase: float = 0.0
+    """Probability that a random rectangle of a training image is erased (Zhong et al. 2020)."""
+    rare: float = 0.0
+    """How much stronger crops, flips and colours get as a class gets rarer, from 0 to 1."""
+    index: str | None = None
+    """An index that ``glr-shard index`` wrote: its epochs replace policy and seed in training."""
+    shuffle_window: int = 0
+    """Shards that are read and mixed at a time, for a store larger than the memory or far away; 0
+    mixes all photos."""
+
+    def __post_init__(self) -> None:
+        self.check_reading(prefix="data.")
+        for name in ("flip", "color", "erase", "rare"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"--data.{name}", "from 0 to 1", value)
+        scale, window = self.crop_scale, self.shuffle_window
+        require(0 < scale <= 1, "--data.crop-scale", "over 0, at most 1", scale)
+        require(window >= 0, "--data.shuffle-window", "0 or more", window)
+        require(self.batch_size >= 1, "--data.batch-size", "1 or more", self.batch_size)
+        require(self.image_size >= 16, "--data.image-size", "16 or more", self.image_size)
+
+    @classmethod
+    def reading_as(cls, other: ReadingOptions, **changes: Any) -> Self:
+        """Options that read photos as others do, with ``changes`` to the rest."""
+        return cls(**other.reading() | changes)
