@@ -25,7 +25,7 @@ SHARDS = 500
 """Tars of the training set."""
 METADATA = (TRAIN, CLEAN, "train_label_to_category.csv")
 _WRONG_MD5 = 3
-"""Times a file may arrive with the wrong check sum; it is fetched anew in between."""
+"""Times that a file is downloaded again because its checksum is wrong, before giving up."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def parse_shards(text: str) -> tuple[int, ...]:
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if low > high or high >= SHARDS:
             raise StoreError(
-                f"--shards {text!r}: {part.strip()!r} is no number or range from 0 to "
+                f"--shards {text!r}: {part.strip()!r} is not a number or range from 0 to "
                 f"{SHARDS - 1}; give such as 0-9,12 or all"
             )
         found.update(range(low, high + 1))

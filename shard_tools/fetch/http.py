@@ -136,7 +136,7 @@ class Downloader:
             headers["If-Range"] = tag
         with _answer(url, headers) as answer:
             start, total = _span(answer, have)
-            if start != have:  # the server starts anew, or another version of the file is there
+            if start != have:  # the server starts over, or has another version of the file
                 file.truncate(start)
                 file.seek(0, 2)
                 self._advance(-have, 0)

@@ -1,7 +1,7 @@
 """The charts of a report, for the page (plotly): each a function of statistics, few points each.
 
-Titles stand in the page. Colours are told apart by colour-blind readers, and never say anything
-alone. Imported by the ``eda`` command only: plotly is in the extra ``eda``.
+The page holds the titles. Colour-blind readers can tell the colours apart, and no colour is the
+only sign of anything. Imported by the ``eda`` command only: plotly is in the extra ``eda``.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _check_rows(path: Path, table: pa.Table) -> None:
     if not len(table):
         raise StoreError(f"{path}: no classes; it needs a row landmark_id,images for each")
     if pc.count_distinct(table["landmark_id"]).as_py() < len(table):
-        raise StoreError(f"{path}: a landmark_id stands in several rows; give one row per class")
+        raise StoreError(f"{path}: a landmark_id is in several rows; give one row per class")
 
 
 def _of_labels(table: pa.Table, path: Path, names: NameFile | None) -> ClassCounts:

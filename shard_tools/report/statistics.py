@@ -1,7 +1,7 @@
 """Statistics of a collection of photos: pure functions of counts and sizes, no file, no figure.
 
-Everything that is drawn has few points, whatever the number of classes: a curve over descending
-counts needs one point for each distinct count, a box plot five numbers.
+Every chart needs few points, whatever the number of classes: a curve over descending counts needs
+one point for each distinct count, a box plot five numbers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Imbalance:
     half: int
     """The largest classes that hold half of all photos."""
     effective: float
-    """Classes of equal size that would have the same entropy: exp of it."""
+    """Number of equally large classes that would have the same entropy: exp(entropy)."""
 
     def as_dict(self) -> dict[str, Any]:
         """By name, for JSON."""

@@ -271,8 +271,8 @@ def test_where_the_files_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--shards", "0-500"], "'0-500' is no number or range from 0 to 499"),
-        (["--shards", "3-1"], "'3-1' is no number or range"),
+        (["--shards", "0-500"], "'0-500' is not a number or range from 0 to 499"),
+        (["--shards", "3-1"], "'3-1' is not a number or range"),
         (["--shards", "a"], "give such as 0-9,12 or all"),
         (["--jobs", "0"], "--jobs is 0"),
         (["--base-url", "s3://x"], "--base-url s3://x: give one that begins with https://"),

@@ -75,7 +75,7 @@ def test_csv_files(text: str, kind: str, total: list[int], tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("landmark_id,images\n7,30\n7,2\n", "stands in several rows"),
+        ("landmark_id,images\n7,30\n7,2\n", "is in several rows"),
         ("landmark_id,images\n", "no classes"),
         ("landmark_id,images\n7,0\n", "no photos there"),
         ("id,landmark_id\n", "no photo there that has a label"),
