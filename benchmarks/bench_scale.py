@@ -86,15 +86,17 @@ def synthesise(work: Path, rows: int) -> None:
 
 def plan_stages(work: Path, times: Times) -> None:
     """From label file and listing to shard plan, the tasks of all workers, tables and manifest."""
-    from shard_tools.build.builder import plan_digest, subset
+    from shard_tools.build.builder import plan_digest
+    from shard_tools.build.classes import subset
     from shard_tools.build.options import BuildOptions
     from shard_tools.build.packing import pack_tasks
     from shard_tools.build.plan import make_plan
-    from shard_tools.build.splits import assign_splits
+    from shard_tools.build.splits import DEFAULT_FRACTIONS, assign_splits
     from shard_tools.build.tables import write_tables
     from shard_tools.build.work_folder import WorkFolder
     from shard_tools.sources.join import join_labels
     from shard_tools.sources.labels import read_labels
+    from shard_tools.sources.layout import SourceOptions
     from shard_tools.sources.readers import FolderReader
     from shard_tools.sources.records import Listing
 
@@ -103,12 +105,12 @@ def plan_stages(work: Path, times: Times) -> None:
     with timed(times, "read labels"):
         table = read_labels(work / "train.csv")
     with timed(times, "records and classes"):
-        records = join_labels("kaggle", listing, table, "train.csv", None)
+        records = join_labels("kaggle", listing, table, "train.csv", None, SourceOptions())
         records = subset(records, options)
     keys = records.photos["key"]
     with timed(times, "split"):
         ids = records.classes["landmark_id"]
-        splits = assign_splits(keys, records.labels, ids, options.splits, options.seed)
+        splits = assign_splits(keys, records.labels, ids, DEFAULT_FRACTIONS, options.seed)
     with timed(times, "shards"):
         plan = make_plan(keys, splits, options.seed, SHARD_SIZE)
         digest = plan_digest(options, records, plan)

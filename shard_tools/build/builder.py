@@ -12,14 +12,14 @@ import json
 import time
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
 
+from shard_tools.build.assign import assign
+from shard_tools.build.classes import subset
 from shard_tools.build.options import BuildOptions
 from shard_tools.build.packing import pack_all
-from shard_tools.build.plan import Plan, make_plan, select_classes
+from shard_tools.build.plan import Plan, make_plan
 from shard_tools.build.shard_writer import pack_shard
-from shard_tools.build.splits import assign_splits
 from shard_tools.build.tables import Summary, write_tables
 from shard_tools.build.work_folder import WorkFolder, check_out, drop_empty
 from shard_tools.duplicates.policy import deduplicated
@@ -59,15 +59,11 @@ def build_store(
         executor.prepare(pack_shard)
     records = subset(read_source(options.source, options.reading), options)
     records = _without_leaks(records, options, executor, progress)
-    splits = assign_splits(
-        records.photos["key"],
-        records.labels,
-        records.classes["landmark_id"],
-        options.splits,
-        options.seed,
-        records.groups,
-    )
-    plan = make_plan(records.photos["key"], splits, options.seed, options.shard_size)
+    assigned = assign(records, options)
+    options = replace(options, splits=assigned.chosen)
+    if assigned.notes:
+        records = replace(records, notes={**records.notes, "splits": list(assigned.notes)})
+    plan = make_plan(records.photos["key"], assigned.splits, options.seed, options.shard_size)
     try:
         work = WorkFolder(options.out, plan_digest(options, records, plan))
         try:
@@ -126,24 +122,6 @@ def _execute(
         summary = write_tables(options, records, results, packed)
     work.remove()
     return summary
-
-
-def subset(records: Records, options: BuildOptions) -> Records:
-    """The records of the classes that the options select, with new labels.
-
-    Raises:
-        StoreError: nothing is left.
-    """
-    kept = select_classes(
-        records.labels, len(records.classes), options.top_classes, options.min_images
-    )
-    if len(kept) == len(records.classes):
-        return records
-    labels = np.full(len(records.classes), -1, np.int32)
-    labels[kept] = np.arange(len(kept))
-    chosen = records.take(np.flatnonzero(labels[records.labels] >= 0))
-    classes = records.classes.take(pa.array(kept))
-    return replace(chosen, labels=labels[chosen.labels], classes=classes)
 
 
 def plan_digest(options: BuildOptions, records: Records, plan: Plan) -> str:

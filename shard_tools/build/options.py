@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from shard_tools.build.plan import DEFAULT_SHARD_SIZE
-from shard_tools.build.splits import DEFAULT_FRACTIONS, check_fractions
+from shard_tools.build.splits import check_fractions
 from shard_tools.duplicates.policy import DUPLICATE_MODES
 from shard_tools.errors import StoreError
 from shard_tools.photos.prepare import CHECKS, PhotoOptions
 from shard_tools.sources.detect import LAYOUTS
 from shard_tools.sources.layout import SourceOptions
+
+GIVEN = "given"
+"""``--splits given``: the splits of the source."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,27 @@ class BuildOptions:
     """How many of the largest classes go in; None for all."""
     min_images: int = 1
     """The fewest photos a class may have."""
-    splits: tuple[float, float, float] = DEFAULT_FRACTIONS
-    """Fractions of train, val and test."""
+    exclude_classes: tuple[str, ...] = ()
+    """Landmark ids or names of classes that are left out."""
+    only_classes: tuple[str, ...] = ()
+    """Landmark ids or names of the classes that go in; empty for all."""
+    classes_of: Path | None = None
+    """A store or the folder of a run whose labels the classes get, so that a model can be evaluated
+    on these photos; classes that it does not know follow after its own."""
+    splits: tuple[float, float, float] | str | None = None
+    """Shares of train, val and test; ``given`` keeps the splits of the source; None keeps them if
+    it has any, else takes ``DEFAULT_FRACTIONS``."""
     seed: int = 0
     """Of split and shuffle."""
     shard_size: int = DEFAULT_SHARD_SIZE
     """The most photos in a shard."""
 
     def __post_init__(self) -> None:
-        check_fractions(self.splits)
+        if isinstance(self.splits, str):
+            if self.splits != GIVEN:
+                raise StoreError(f"--splits {self.splits!r}: give three shares, or {GIVEN}")
+        elif self.splits is not None:
+            check_fractions(self.splits, train=self.classes_of is None)
         short, quality = self.photo.resize_short, self.photo.quality
         for name, value, low, high in (
             ("resize-short", short, 1, 65_500),
@@ -81,7 +96,19 @@ class BuildOptions:
             "check": self.photo.check,
             "top_classes": self.top_classes,
             "min_images": self.min_images,
-            "splits": list(self.splits),
+            "splits": list(self.splits) if isinstance(self.splits, tuple) else self.splits,
             "shard_size": self.shard_size,
-            **({"carry": list(self.reading.carry)} if self.reading.carry else {}),
+        } | {name: value for name, value in self._rare().items() if value}
+
+    def _rare(self) -> dict[str, Any]:
+        """Options that most builds do not use, and that their manifests do not name."""
+        reading = self.reading
+        return {
+            "carry": list(reading.carry),
+            "columns": dict(reading.columns),
+            "classes": reading.classes,
+            "group_by": reading.group_by,
+            "exclude_classes": list(self.exclude_classes),
+            "only_classes": list(self.only_classes),
+            "classes_of": self.classes_of and self.classes_of.name,
         }

@@ -30,12 +30,14 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
         train, val, test = (float(Fraction(part.strip())) for part in text.split(","))
     except (ValueError, ZeroDivisionError):
         raise StoreError(f"splits {text!r} are not three numbers; {advice}") from None
-    check_fractions((train, val, test), text, advice)
+    check_fractions((train, val, test), text, advice, train=False)
     return train, val, test
 
 
-def check_fractions(fractions: Sequence[float], text: str = "", advice: str = "") -> None:
-    """Check split fractions.
+def check_fractions(
+    fractions: Sequence[float], text: str = "", advice: str = "", train: bool = True
+) -> None:
+    """Check split fractions; ``train`` says that there must be something to train on.
 
     Raises:
         StoreError: see :func:`parse_fractions`.
@@ -45,7 +47,7 @@ def check_fractions(fractions: Sequence[float], text: str = "", advice: str = ""
         raise StoreError(f"splits {text!r} are not all from 0 to 1; {advice}")
     if abs(sum(fractions) - 1) > 1e-6:
         raise StoreError(f"splits {text!r} sum to {sum(fractions):g}; {advice}")
-    if fractions[TRAIN] <= 0:
+    if train and fractions[TRAIN] <= 0:
         raise StoreError(f"splits {text!r} leave nothing to train on; {advice}")
 
 
@@ -69,6 +71,8 @@ def split_counts(sizes: np.ndarray, fractions: Sequence[float], draws: np.ndarra
     edges[-1] = _UNIT
     bounds = (sizes[:, None] * edges + draws[:, None]) // _UNIT
     counts = np.diff(bounds, axis=1)
+    if not fractions[TRAIN]:  # a store for evaluation only
+        return counts
     starved = np.flatnonzero((counts[:, TRAIN] == 0) & (sizes > 0))
     counts[starved, counts[starved].argmax(axis=1)] -= 1
     counts[starved, TRAIN] = 1
@@ -100,7 +104,7 @@ def assign_splits(
     Returns:
         Index into ``SPLITS`` of every photo. Shape (N,), int8.
     """
-    check_fractions(fractions)
+    check_fractions(fractions, train=False)
     sizes = np.bincount(labels, minlength=len(landmark_ids)).astype(np.int64)
     draws = uniform_integers(hash_strings(landmark_ids, seed, "split rounding"), _UNIT)
     counts = split_counts(sizes, fractions, draws)

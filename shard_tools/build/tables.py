@@ -75,6 +75,12 @@ class Summary:
         lines += duplicate_lines(self.manifest.notes.get("duplicates"))
         if self.manifest.options.get("check") == "header":
             lines.append("warning   photos were not decoded; glr-shard verify --decode does that")
+        lines += [f"splits    {note}" for note in self.manifest.notes.get("splits", [])]
+        strange = self.manifest.notes.get("photos_of_unknown_classes", 0)
+        if strange:
+            lines.append(
+                f"unknown   {strange:,} photos are of classes that the model does not know"
+            )
         untrained = self.manifest.notes["classes_without_train_photo"]
         if untrained:
             names = ", ".join(untrained[:_LISTED]) + (", ..." if len(untrained) > _LISTED else "")
@@ -154,12 +160,14 @@ def _samples(
         "split": _dictionary(split, pa.array(SPLITS)),
         "shard": _dictionary(shard, pa.array([result.info.name for result in packed])),
     }
+    at = pc.index_in(rows["key"], value_set=one_array(records.photos["key"]))
+    origins = records.photos["path"] if records.origins is None else records.origins
+    derived["path"] = origins.take(at)
     columns = [
         rows[name] if name in ROWS_SCHEMA.names else derived[name] for name in SAMPLES_SCHEMA.names
     ]
     table = pa.table(columns, names=SAMPLES_SCHEMA.names).cast(SAMPLES_SCHEMA)
     if records.carried is not None and records.carried.num_columns:
-        at = pc.index_in(rows["key"], value_set=one_array(records.photos["key"]))
         for name, column in zip(
             records.carried.column_names, records.carried.take(at).columns, strict=True
         ):
@@ -203,7 +211,10 @@ def _manifest(
 ) -> Manifest:
     per_split = dict(zip(SPLITS, counts.sum(axis=0).tolist(), strict=True))
     ids = records.classes["landmark_id"]
-    untrained = pa.array(np.flatnonzero(counts[:, 0] == 0))
+    # A store for evaluation has nothing to train on, and need not say so class by class.
+    untrained = pa.array(
+        np.flatnonzero(counts[:, 0] == 0) if counts[:, 0].any() else [], pa.int64()
+    )
     return Manifest(
         source={
             "kind": records.kind,

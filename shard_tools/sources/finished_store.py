@@ -19,7 +19,7 @@ from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.store import Store
 
 NAME = "store"
-_COLUMNS = ["key", "landmark_id", "label", "shard", "offset", "size", "xxh128"]
+_COLUMNS = ["key", "landmark_id", "label", "shard", "offset", "size", "xxh128", "path"]
 
 
 def detect(source: Path) -> bool:
@@ -37,11 +37,11 @@ def read(source: Path, options: SourceOptions) -> Records:
     Raises:
         StoreError: a damaged store.
     """
-    options.forbid(source, "a store, which holds its labels itself", "labels")
+    options.forbid(source, "a store, which holds its labels itself", "labels", "columns", "classes")
     store = Store.open(source)
     shards = store.manifest.shards
     _check_shards(source, shards)
-    samples = store.samples([*_COLUMNS, *options.carry])
+    samples = store.samples([*_COLUMNS, *options.extra])
     names = samples["shard"].cast(pa.string())
     places = pc.index_in(names, value_set=pa.array([shard.name for shard in shards]))
     files = pc.binary_join_element_wise(samples["key"], PHOTO, ".")
@@ -60,6 +60,9 @@ def read(source: Path, options: SourceOptions) -> Records:
     numbers = pc.index_in(samples["label"], value_set=one_array(pa.chunked_array([used])))
     reader = SpanReader([str(source / shard.name) for shard in shards])
     checked = store.manifest.options.get("check") == "full"
+    owners = None
+    if options.group_by is not None:
+        owners = one_array(pc.fill_null(samples[options.group_by].cast(pa.string()), ""))
     return Records(
         NAME,
         reader,
@@ -69,6 +72,8 @@ def read(source: Path, options: SourceOptions) -> Records:
         REJECTED_SCHEMA.empty_table(),
         whole_digests=one_array(samples["xxh128"]) if checked else None,
         carried=samples.select(list(options.carry)),
+        owners=owners,
+        origins=one_array(samples["path"]),
     )
 
 

@@ -40,7 +40,7 @@ def read(source: Path, options: SourceOptions) -> Records:
             "get it with glr-shard fetch, or give --labels FILE"
         )
     tars = find_tars(source)
-    table = read_labels(file, carry=options.carry)
+    table = read_labels(file, options=options)
     files, problems = scan_tars(tars)
     broken = [(tar.name, problem) for tar, problem in zip(tars, problems, strict=True) if problem]
     damaged = rejects(
@@ -52,7 +52,7 @@ def read(source: Path, options: SourceOptions) -> Records:
     listing = Listing(files.filter(is_photo(files["path"])), reader, (damaged,))
     beside = (source, source / "metadata")
     names = next((n for n in map(NameFile.in_folder, beside) if n), None)
-    return join_labels(NAME, listing, table, file.name, names, partial=True)
+    return join_labels(NAME, listing, table, file.name, names, options, partial=True)
 
 
 LAYOUT = Layout(

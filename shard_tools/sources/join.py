@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import mask, one_array, pc
+from shard_tools.errors import StoreError
 from shard_tools.sources.labels import NameFile, class_table
-from shard_tools.sources.records import Listing, Records, file_rejects, photo_table, rejects, stems
+from shard_tools.sources.layout import SourceOptions
+from shard_tools.sources.records import (
+    Listing,
+    Records,
+    file_rejects,
+    is_photo,
+    photo_table,
+    rejects,
+    stems,
+)
+from shard_tools.sources.split_names import UNKNOWN, split_of, splits_of
 
 
 def join_labels(
@@ -16,6 +29,7 @@ def join_labels(
     table: pa.Table,
     file: str,
     names: NameFile | None,
+    options: SourceOptions,
     partial: bool = False,
 ) -> Records:
     """Files and the labels of their ids.
@@ -23,14 +37,17 @@ def join_labels(
     Args:
         kind: name of the layout.
         listing: files called ``<id>.<suffix>``.
-        table: columns ``id`` and ``landmark_id``, then those that are carried into the store.
+        table: columns ``id`` and ``landmark_id``, perhaps ``split``, and ``options.extra``.
         file: name of the label file.
         names: of the classes.
+        options: how the source is read.
         partial: ids without a file and files without an id are counted, not rejected.
     """
     table, unusable = one_label_each(table, "id", file)
     rejected = [unusable, *listing.rejected]
-    paths, ids = listing.paths, stems(listing.paths)
+    files, aside = _photos_only(listing)
+    rejected.append(aside)
+    paths, ids = files["path"], stems(files["path"])
     first = first_rows(ids)
     again = first != np.arange(len(ids))
     rejected.append(file_rejects("second file of an id", ids, paths, again))
@@ -48,18 +65,60 @@ def join_labels(
         rejected.append(rejects("no file", key=lost["id"], landmark_id=lost["landmark_id"]))
     table, place = table.filter(found), place.filter(found)
     classes, labels = class_table(table["landmark_id"], names)
-    photos = photo_table(table["id"], listing.files.take(place))
-    return Records(
-        kind,
-        listing.reader,
-        photos,
-        labels,
-        classes,
-        pa.concat_tables(rejected),
-        file,
-        notes,
-        carried=table.drop_columns(["id", "landmark_id"]),
+    photos = photo_table(table["id"], files.take(place))
+    records = Records(
+        kind, listing.reader, photos, labels, classes, pa.concat_tables(rejected), file, notes
     )
+    return with_extra(records, table, options)
+
+
+def with_extra(records: Records, table: pa.Table, options: SourceOptions) -> Records:
+    """Records with what a label file says of their photos beside the label.
+
+    Args:
+        records: of the photos.
+        table: one row per photo: the columns of ``options.extra``, and perhaps ``split``.
+        options: how the source is read.
+
+    Raises:
+        StoreError: names of splits that are unknown.
+    """
+    given = owners = None
+    if "split" in table.column_names and "split" not in options.carry:
+        given = _splits(table["split"], records.label_file or "the table")
+    if options.group_by is not None:
+        owners = one_array(pc.fill_null(table[options.group_by].cast(pa.string()), ""))
+    carried = table.select(list(options.carry))
+    return replace(records, carried=carried, given=given, owners=owners)
+
+
+def _splits(column: pa.ChunkedArray, file: str) -> np.ndarray | None:
+    """The split of every photo; None where the column says nothing of splits."""
+    given = splits_of(column)
+    names = pc.unique(column.cast(pa.string())).to_pylist()
+    unknown = [name for name in names if name and split_of(name) == UNKNOWN]
+    if len(unknown) == sum(bool(name) for name in names):
+        return None
+    if unknown:
+        raise StoreError(
+            f"{file}: its column split says {', '.join(map(repr, sorted(unknown)[:3]))}; give "
+            "train, val or test, or --columns split=COLUMN for another column"
+        )
+    return given if len(np.unique(given[given != UNKNOWN])) > 1 else None
+
+
+def _photos_only(listing: Listing) -> tuple[pa.Table, pa.Table]:
+    """The photos of a listing, and a rejected table of other files that are called as they are.
+
+    Photos often have sidecars, ``id.json`` or ``id.txt`` beside ``id.jpg``; the photo is the one
+    that counts. A file that is no photo by its suffix is tried all the same where no other has its
+    id.
+    """
+    paths, ids = listing.paths, stems(listing.paths)
+    photo = is_photo(paths).to_numpy()
+    sidecar = ~photo & pc.is_in(ids, value_set=one_array(ids.filter(mask(photo)))).to_numpy()
+    aside = file_rejects("not a photo", ids, paths, sidecar, "by its suffix")
+    return listing.files.filter(mask(~sidecar)), aside
 
 
 def one_label_each(table: pa.Table, what: str, file: str) -> tuple[pa.Table, pa.Table]:

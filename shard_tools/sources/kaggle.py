@@ -35,11 +35,13 @@ def read(source: Path, options: SourceOptions) -> Records:
 
 def _folder(source: Path, options: SourceOptions) -> Records:
     file = options.labels or source / TRAIN
-    table = read_labels(file, carry=options.carry)
+    table = read_labels(file, options=options)
     folder = source / IN_PHOTO_FOLDER
     if not folder.is_dir():
         raise StoreError(f"{folder}: missing; photos of {file.name} belong there: a/b/c/<id>.jpg")
-    return join_labels(NAME, list_folder(folder), table, file.name, NameFile.in_folder(source))
+    return join_labels(
+        NAME, list_folder(folder), table, file.name, NameFile.in_folder(source), options
+    )
 
 
 def _zip(source: Path, options: SourceOptions) -> Records:
@@ -50,9 +52,9 @@ def _zip(source: Path, options: SourceOptions) -> Records:
     prefix = prefix or ""
     if options.labels is None:
         data = read_member(source, members, prefix + TRAIN)
-        table = read_labels(source / (prefix + TRAIN), data, options.carry)
+        table = read_labels(source / (prefix + TRAIN), data, options)
     else:
-        table = read_labels(options.labels, carry=options.carry)
+        table = read_labels(options.labels, options=options)
     listing = Listing(
         members.filter(pc.starts_with(members["path"], f"{prefix}{IN_PHOTO_FOLDER}/")),
         ZipReader(str(source)),
@@ -63,7 +65,7 @@ def _zip(source: Path, options: SourceOptions) -> Records:
             f"where those of {TRAIN} belong"
         )
     names = NameFile.in_zip(source, members, prefix)
-    return join_labels(NAME, listing, table, (options.labels or Path(TRAIN)).name, names)
+    return join_labels(NAME, listing, table, (options.labels or Path(TRAIN)).name, names, options)
 
 
 LAYOUT = Layout(

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import column_names, one_array, pc, read_csv
+from shard_tools.errors import StoreError
+from shard_tools.sources.layout import COLUMNS, SourceOptions
 from shard_tools.sources.tars import find_tars
 from shard_tools.sources.zips import read_member
 
@@ -35,7 +37,9 @@ def find_label_file(source: Path) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def read_labels(path: Path, data: bytes | None = None, carry: Sequence[str] = ()) -> pa.Table:
+def read_labels(
+    path: Path, data: bytes | None = None, options: SourceOptions | None = None
+) -> pa.Table:
     """The label of every id, from either form of label file.
 
     Either ``id,landmark_id`` with a row per photo, or, as ``train_clean.csv``,
@@ -44,23 +48,43 @@ def read_labels(path: Path, data: bytes | None = None, carry: Sequence[str] = ()
     Args:
         path: of the file.
         data: its content if it is not on disk.
-        carry: further columns to read, in the types that their values suggest.
+        options: how the source is read: which further columns.
 
     Returns:
-        Columns ``id`` and ``landmark_id``, strings, and those of ``carry``.
+        Columns ``id`` and ``landmark_id``, strings; with ``options`` also ``split`` where there is
+        such a column, and those of ``options.extra``.
 
     Raises:
         StoreError: neither of them.
     """
     names = column_names(path, data)
+    carry = _extra_columns(names, options)
     if "images" not in names or "id" in names:
-        return read_csv(path, ("id", "landmark_id"), data, carry)
+        return _with_split(read_csv(path, ("id", "landmark_id"), data, carry), options)
     table = read_csv(path, ("landmark_id", "images"), data, carry)
     lists = one_array(pc.utf8_split_whitespace(table["images"]))
     parents = pc.list_parent_indices(lists)
     columns = {name: table[name].take(parents) for name in ("landmark_id", *carry)}
     table = pa.table({"id": pc.list_flatten(lists), **columns})
-    return table.filter(pc.not_equal(table["id"], ""))
+    return _with_split(table.filter(pc.not_equal(table["id"], "")), options)
+
+
+def _extra_columns(names: Sequence[str], options: SourceOptions | None) -> list[str]:
+    """Columns to read beside id and label."""
+    if options is None:
+        return []
+    split = dict(options.columns).get("split")
+    split = split or next((name for name in COLUMNS["split"] if name in names), None)
+    return list(dict.fromkeys([*options.extra, *([split] if split else [])]))
+
+
+def _with_split(table: pa.Table, options: SourceOptions | None) -> pa.Table:
+    """The table with its column of splits called ``split``."""
+    if options is None or "split" in table.column_names:
+        return table
+    named = [dict(options.columns).get("split"), *COLUMNS["split"]]
+    name = next((name for name in named if name in table.column_names), None)
+    return table if name is None else table.append_column("split", table[name].cast(pa.string()))
 
 
 @dataclass(frozen=True)
@@ -74,17 +98,28 @@ class NameFile:
 
     @classmethod
     def in_folder(cls, folder: Path) -> NameFile | None:
-        """The one in a folder, None if there is none."""
-        found = [cls(folder / file, column) for file, column in NAME_FILES]
-        return next((name for name in found if name.path.is_file()), None)
+        """The one in a folder, None if there is none that names classes."""
+        found = (cls(folder / file, column) for file, column in NAME_FILES)
+        return next((name for name in found if name.path.is_file() and name._usable()), None)
 
     @classmethod
     def in_zip(cls, zipped: Path, members: pa.Table, prefix: str) -> NameFile | None:
-        """The one in a folder of a zip, None if there is none."""
+        """The one in a folder of a zip, None if there is none that names classes."""
         for file, column in NAME_FILES:
-            if pc.any(pc.equal(members["path"], prefix + file)).as_py():
-                return cls(zipped / file, column, read_member(zipped, members, prefix + file))
+            if pc.any(pc.equal(members["path"], prefix + file), min_count=0).as_py():
+                data = read_member(zipped, members, prefix + file)
+                name = cls(zipped / file, column, data)
+                if name._usable():
+                    return name
         return None
+
+    def _usable(self) -> bool:
+        """Whether it has the columns: a file of the same name may be something else."""
+        try:
+            names = column_names(self.path, self.data)
+        except StoreError:
+            return False
+        return {"landmark_id", self.column} <= set(names)
 
 
 def class_table(

@@ -15,6 +15,16 @@ from shard_tools.sources.records import Records
 from shard_tools.store.layout import SAMPLES_SCHEMA
 
 FOLDER, ZIP, TABLE = "folder", "zip", "table"
+CLASS_LEVELS = ("leaf", "top", "path")
+#: What ``--columns`` can name, and what people usually call it; the first that is there is taken.
+COLUMNS = {
+    "path": (
+        *("path", "file", "filename", "file_name", "filepath"),
+        *("image_path", "image", "image_id", "id"),
+    ),
+    "label": ("landmark_id", "label", "class", "category", "class_name", "label_name"),
+    "split": ("split", "subset"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,16 @@ class SourceOptions:
     """Label file; None takes the one beside the photos."""
     carry: tuple[str, ...] = ()
     """Columns of the label file or table that are carried into ``samples.parquet``."""
+    columns: tuple[tuple[str, str], ...] = ()
+    """What columns of a table are called: pairs of ``path``, ``label`` or ``split`` and the name
+    that the table has for it. Others are found by their usual names."""
+    root: Path | None = None
+    """Folder that the paths of a table are relative to; None takes that of the table."""
+    classes: str | None = None
+    """Which folder is the class of nested class folders, one of ``CLASS_LEVELS``; None takes the
+    innermost where that is clear."""
+    group_by: str | None = None
+    """Column of the label file or table; photos with the same value are kept in one split."""
 
     def __post_init__(self) -> None:
         taken = [name for name in self.carry if name in SAMPLES_SCHEMA.names or not name]
@@ -35,8 +55,20 @@ class SourceOptions:
                 f"--carry {taken[0]}: every store has a column of that name; rename the one in "
                 "the label file"
             )
+        unknown = [what for what, _ in self.columns if what not in COLUMNS]
+        if unknown:
+            raise StoreError(f"--columns {unknown[0]}=...: name {', '.join(COLUMNS)} only")
+        if self.classes not in (None, *CLASS_LEVELS):
+            raise StoreError(f"--classes {self.classes!r}: give {' or '.join(CLASS_LEVELS)}")
         if len(set(self.carry)) < len(self.carry):
             raise StoreError(f"--carry {','.join(self.carry)}: a column is named twice")
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Columns that are read beside id and label: those to carry, and that of the groups."""
+        if self.group_by is None or self.group_by in self.carry:
+            return self.carry
+        return (*self.carry, self.group_by)
 
     def forbid(self, source: Path, what: str, *names: str) -> None:
         """Refuse options that mean nothing for a layout, instead of ignoring them.
@@ -52,7 +84,7 @@ class SourceOptions:
         for name in names:
             value = getattr(self, name)
             if value:
-                given = ",".join(value) if isinstance(value, tuple) else value
+                given = ",".join(map(str, value)) if isinstance(value, tuple) else value
                 raise StoreError(f"--{name} {given}: {source} is {what}; leave it out")
 
 

@@ -62,6 +62,14 @@ class Records:
     others; None: no photo was read yet."""
     carried: pa.Table | None = None
     """Columns of the label file that go into ``samples.parquet``, one row per photo."""
+    given: np.ndarray | None = None
+    """Split of each photo as the source says it: place in ``SPLITS``, -1 where it says none. Shape
+    (photos,), int8; None: the source says nothing."""
+    owners: pa.Array | None = None
+    """What the photos are grouped by: those of equal value belong in one split. Strings, one per
+    photo; None: nothing."""
+    origins: pa.Array | None = None
+    """Where each photo came from, for ``samples.parquet``; None: its ``path``."""
 
     def take(self, rows: np.ndarray) -> Records:
         """The records of some photos, in the order of ``rows``; classes keep their labels.
@@ -80,6 +88,9 @@ class Records:
             groups=None if self.groups is None else self.groups[rows],
             whole_digests=None if digests is None else digests.take(at),
             carried=None if carried is None else carried.take(at),
+            given=None if self.given is None else self.given[rows],
+            owners=None if self.owners is None else self.owners.take(at),
+            origins=None if self.origins is None else self.origins.take(at),
         )
 
 
@@ -131,18 +142,18 @@ def photo_table(ids: pa.ChunkedArray, files: pa.Table) -> pa.Table:
 
 PHOTO_SUFFIXES = (
     *("jpg", "jpeg", "jpe", "jfif", "png", "webp", "avif", "gif"),
-    *("bmp", "tif", "tiff", "jp2", "ppm", "pgm", "pnm"),
+    *("bmp", "tif", "tiff", "jp2", "ppm", "pgm", "pnm", "heic", "heif"),
 )
 
 
 def stems(paths: pa.ChunkedArray) -> pa.ChunkedArray:
     """File names without folders and without the last suffix."""
-    return pc.replace_substring_regex(file_names(paths), r"(.)\.[^.]*$", r"\1")
+    return pc.replace_substring_regex(file_names(paths), r"(?s)(.)\.[^.]*$", r"\1")
 
 
 def file_names(paths: pa.ChunkedArray) -> pa.ChunkedArray:
     """File names without folders."""
-    return pc.replace_substring_regex(paths, "^.*/", "")
+    return pc.replace_substring_regex(paths, "(?s)^.*/", "")
 
 
 def is_photo(paths: pa.ChunkedArray) -> pa.ChunkedArray:

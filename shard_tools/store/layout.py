@@ -50,6 +50,7 @@ SAMPLES_SCHEMA = pa.schema(
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("xxh128", pa.binary(16)),
+        ("path", pa.string()),
     ]
 )
 

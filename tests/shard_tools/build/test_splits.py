@@ -146,7 +146,6 @@ def test_fractions_that_are_fine(text: str) -> None:
         "0.7,0.3",
         "a,b,c",
         "0.5,0.5,0.5",
-        "0,0.5,0.5",
         "1.2,-0.1,-0.1",
         "nan,1,0",
         "1/0,1,0",

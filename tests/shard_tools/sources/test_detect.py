@@ -67,7 +67,11 @@ def test_folders(tmp_path: Path) -> None:
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(b"x")
-    records = read_source(tmp_path)
+    with pytest.raises(
+        StoreError, match=r"2 photos at level 1, 1 photos at level 2.*--classes top"
+    ):
+        read_source(tmp_path)
+    records = read_source(tmp_path, SourceOptions(classes="top"))
     assert records.kind == "folders"
     assert records.classes["landmark_id"].to_pylist() == ["cat", "dog"]
     paths = dict(zip(records.photos["path"].to_pylist(), records.labels.tolist(), strict=True))
@@ -77,8 +81,11 @@ def test_folders(tmp_path: Path) -> None:
 
 def test_layout_can_be_forced(tmp_path: Path) -> None:
     kaggle(tmp_path, {"1": 2})
-    assert read_source(tmp_path, SourceOptions("folders")).classes["landmark_id"].to_pylist() == [
-        "train"
+    assert read_source(tmp_path, SourceOptions("folders", classes="top")).classes[
+        "landmark_id"
+    ].to_pylist() == [
+        "0",
+        "1",
     ]
 
 

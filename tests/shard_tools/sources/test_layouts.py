@@ -13,6 +13,7 @@ import pytest
 
 from shard_tools.errors import StoreError
 from shard_tools.sources import SourceOptions, detect_layout, read_source
+from shard_tools.store.layout import SAMPLES, SAMPLES_SCHEMA
 from shard_tools.store.store import Store
 from tests.helpers.photos import add_photo, built, jpeg, kaggle
 from tests.helpers.records import by_key, unused
@@ -42,10 +43,18 @@ def store(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same_photos(one: Path, two: Path) -> bool:
-    """Whether two stores hold the same shards, classes and samples."""
+    """Whether two stores hold the same shards, classes and samples, wherever those came from."""
     names = [sorted(path.name for path in out.glob("*.[itp]*")) for out in (one, two)]
-    return names[0] == names[1] and all(
-        (one / name).read_bytes() == (two / name).read_bytes() for name in names[0]
+    columns = [name for name in SAMPLES_SCHEMA.names if name != "path"]
+    tables = [Store.open(out).samples(columns) for out in (one, two)]
+    return (
+        names[0] == names[1]
+        and tables[0].equals(tables[1])
+        and all(
+            (one / name).read_bytes() == (two / name).read_bytes()
+            for name in names[0]
+            if name != SAMPLES
+        )
     )
 
 
@@ -200,8 +209,10 @@ def test_errors_say_what_to_do(folder: Path, store: Path, tmp_path: Path) -> Non
     wrong = r"cannot have the layout gldv2; that of such a file is kaggle or folders"
     refused(wrong, tmp_path / "x.zip", layout="gldv2")
     refused(r"no train.csv in the zip; give --labels", tmp_path / "x.zip", layout="kaggle")
-    write_csv(tmp_path / "t.csv", "file,label", [("a", "1")])
-    refused("needs columns path and landmark_id .or label.; it has file, label", tmp_path / "t.csv")
+    write_csv(tmp_path / "t.csv", "where,label", [("a", "1")])
+    refused(
+        "needs columns path and landmark_id .or label.; it has where, label", tmp_path / "t.csv"
+    )
     write_csv(tmp_path / "t.csv", "path,label", [("none/a.jpg", "1")])
     refused("none of 1 of its paths is there, such as none/a.jpg", tmp_path / "t.csv")
     refused("holds the labels itself", tmp_path / "t.csv", labels=tmp_path / "y.csv")
