@@ -137,7 +137,7 @@ def _nearest(word: str, known: list[str]) -> str:
 
 
 def _one_line(box: str) -> str:
-    """The message inside tyro's box: what stands between its first two rules."""
+    """The message inside tyro's box: the text between its first two rules."""
     parts: list[list[str]] = [[]]
     for line in box.splitlines():
         text = line.strip(" │╭╮╰╯─-")

@@ -9,11 +9,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from glr_fast.config import Monitor
 from glr_fast.errors import ConfigError
-
-Figure = Literal["macro_f1", "accuracy"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def read_evaluations(run: Path) -> list[Evaluation]:
     return evaluations
 
 
-def elect(evaluations: Sequence[Evaluation], by: Figure = "macro_f1") -> Evaluation:
+def elect(evaluations: Sequence[Evaluation], by: Monitor = "macro_f1") -> Evaluation:
     """The evaluation on the validation split with the largest figure.
 
     Only validation counts: electing by the test split would make its figures too good.

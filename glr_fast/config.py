@@ -214,7 +214,7 @@ class Config:
         return self.data.eval_image_size or self.data.image_size
 
     def to_json(self) -> str:
-        """The configuration as it stands in a run folder's ``config.json``."""
+        """The text of a run folder's ``config.json``."""
         return json.dumps(dataclasses.asdict(self), indent=1, default=str) + "\n"
 
     @classmethod

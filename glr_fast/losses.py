@@ -43,7 +43,7 @@ class LDAM(nn.Module):
 
     ``L = -log( e^(z_y - D_y) / (e^(z_y - D_y) + sum_{j != y} e^(z_j)) )``, ``D_j = C / n_j^(1/4)``
 
-    with n_j the training photos of class j. The mission's form is ``scale`` 1 on a linear head;
+    with n_j the training photos of class j. The standard form is ``scale`` 1 on a linear head;
     the authors' code is ``scale`` 30 on a cosine head, where z and D are both multiplied by s.
     Label smoothing, if any, applies to the shifted logits.
     """

@@ -46,7 +46,7 @@ class ModelCard:
         )
 
     def to_json(self) -> str:
-        """The card as it stands in the file."""
+        """The text of the file."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod

@@ -28,7 +28,7 @@ def resnet50_ce() -> Config:
 
 
 def resnet50_ldam() -> Config:
-    """ResNet-50 with LDAM margins (the mission's form: s = 1, largest margin 0.5).
+    """ResNet-50 with LDAM margins (standard form: s = 1, linear head, largest margin 0.5).
 
     Command: ``accelerate launch launch/train.py --recipe resnet50_ldam --data.store STORE``
     Cost: 0.07 core-seconds a photo at 128 pixels, three times that at 224, forward and backward
@@ -53,7 +53,7 @@ def efficientnet_b0_ce() -> Config:
 
 
 def efficientnet_b0_ldam() -> Config:
-    """EfficientNet-B0 with LDAM margins (the mission's form: s = 1, largest margin 0.5).
+    """EfficientNet-B0 with LDAM margins (standard form: s = 1, linear head, largest margin 0.5).
 
     Command: ``accelerate launch launch/train.py --recipe efficientnet_b0_ldam --data.store STORE``
     Cost: 0.03 core-seconds a photo at 128 pixels, three times that at 224, forward and backward

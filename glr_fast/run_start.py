@@ -117,17 +117,17 @@ def _check_same(config: Config, old: Config, state: TrainState, store: Store) ->
     if changed:
         said = ", ".join(f"--{k} was {was} and is {now}" for k, (was, now) in changed.items())
         raise ConfigError(
-            f"--resume: {config.out} was begun otherwise: {said}; give the old values, or start "
-            "anew with another --out"
+            f"--resume: {config.out} was started with different options: {said}; give the "
+            "old values, or start a new run with another --out"
         )
     if state.num_classes != store.num_classes:
         raise ConfigError(
             f"--resume: {config.out} has {state.num_classes} classes, {config.data.store} has "
-            f"{store.num_classes}; give the store it was begun with, or start anew with another "
-            "--out"
+            f"{store.num_classes}; give the store it was started with, or start a new run with "
+            "another --out"
         )
     if state.store != fingerprint(store):
         raise ConfigError(
-            f"--resume: {config.out} was begun with another store than {config.data.store} (other "
-            "shards); give that one, or start anew with another --out"
+            f"--resume: {config.out} was started with another store than {config.data.store} "
+            "(other shards); give that store, or start a new run with another --out"
         )

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import get_args
 
 from glr_fast.command_line import run_command
-from glr_fast.compare import Figure, as_table, elect, read_evaluations
+from glr_fast.compare import as_table, elect, read_evaluations
+from glr_fast.config import Monitor
 
 
 def main() -> None:
     """Parse, read, print."""
     parser = argparse.ArgumentParser(description="Compare evaluated runs and elect the best.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder")
-    parser.add_argument("--by", choices=get_args(Figure), default="macro_f1")
+    parser.add_argument("--by", choices=get_args(Monitor), default="macro_f1")
     options = parser.parse_args()
     evaluations = [e for run in options.runs for e in read_evaluations(run)]
     print(as_table(evaluations))

@@ -2,7 +2,7 @@
 
 Pure numpy, vectorised over a batch. The rarer a class, the stronger: what a class lacks in photos
 it gets in variety. A new edit is a field of :class:`Edits`, its draw in :class:`Augmentation`, and
-whoever applies it.
+the code that applies it.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class ShardCache:
         self.expect(name)
         path = self._asked[name].result()
         with contextlib.suppress(OSError):
-            os.utime(path)  # what the limit goes by
+            os.utime(path)  # the limit removes the copies used longest ago
         return path
 
     def close(self) -> None:

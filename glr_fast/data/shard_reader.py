@@ -130,7 +130,7 @@ class _Mapped:
     def view(self, start: int, end: int) -> np.ndarray:
         """Bytes from ``start`` to ``end``; none if the file is shorter.
 
-        Reading past the end of a mapped file kills the process, and half a photo is no photo.
+        Reading past the end of a mapped file kills the process, and half a photo is useless.
         """
         return self._bytes[start:end] if end <= len(self._bytes) else self._bytes[:0]
 

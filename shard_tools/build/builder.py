@@ -46,7 +46,7 @@ def build_store(
         progress: show a bar; None shows it where stderr is a terminal.
 
     Raises:
-        StoreError: of sources, options, a full disk, a dead worker: whatever a user can put right.
+        StoreError: a bad source or option, a full disk, a dead worker: whatever a user can fix.
     """
     started = time.monotonic()
     executor = Executor(workers) if isinstance(workers, int) else workers
@@ -129,7 +129,7 @@ def _execute(
 
 
 def subset(records: Records, options: BuildOptions) -> Records:
-    """The records of the classes that the options ask for, labelled anew.
+    """The records of the classes that the options select, with new labels.
 
     Raises:
         StoreError: nothing is left.

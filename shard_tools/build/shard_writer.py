@@ -67,12 +67,13 @@ class PackTask:
     photo: PhotoOptions
     whole_digests: pa.Array | None = None
     """``photo_digest`` of each photo that a strict decoder was seen to read to its end; null for
-    the others, None where nobody has looked. What still has that digest is not decoded again."""
+    the others, None if no search was made. A photo that still has this digest is not decoded
+    again."""
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A photo that did not get in."""
+    """A photo that was rejected."""
 
     key: str
     path: str
@@ -83,7 +84,7 @@ class Reject:
 
 @dataclass(frozen=True)
 class PackResult:
-    """What became of a :class:`PackTask`."""
+    """The result of a :class:`PackTask`."""
 
     info: ShardInfo
     rows: pa.Table

@@ -94,7 +94,7 @@ def assign_splits(
         landmark_ids: id of every label. Length classes.
         fractions: of train, val and test; sum 1.
         seed: of the build.
-        groups: photos with the same number, 0 or more, are kept in one split; -1 stands alone.
+        groups: photos with the same number, 0 or more, are kept in one split; -1 means no group.
             A group that spans classes trains: its label is in doubt, so it should not measure.
 
     Returns:

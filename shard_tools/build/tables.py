@@ -37,7 +37,7 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class Summary:
-    """What a build came to."""
+    """The result of a build."""
 
     out: Path
     manifest: Manifest
@@ -112,7 +112,7 @@ def write_tables(
         packed: those with photos in them.
 
     Raises:
-        StoreError: no photo got in.
+        StoreError: every photo was rejected.
     """
     rejected = pa.concat_tables([records.rejected, _rejected(results, records)])
     reasons = _by_reason(rejected)

@@ -36,7 +36,7 @@ def check_out(out: Path) -> None:
     """Check that a store may be built in ``out``, before any work is done.
 
     Raises:
-        StoreError: it holds a finished store or something else, or is no folder.
+        StoreError: it holds a finished store or other files, or is not a folder.
     """
     if out.exists() and not out.is_dir():
         raise StoreError(f"--out {out}: is a file; give a folder")

@@ -2,7 +2,7 @@
 
 The perceptual hash is a pHash: the signs of the lowest frequencies of a small grey picture against
 their median. 64 bits of the lowest 8 x 8 find candidates quickly; 256 bits of the lowest 16 x 16
-decide. What the thresholds are chosen from stands in docs/format.md.
+decide. docs/format.md shows what the thresholds are based on.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ FINE_BITS = 32
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What was found, and what becomes of it."""
+    """The groups of duplicates that were found, and the photos to drop."""
 
     groups: np.ndarray
     """Number of each photo's group; -1 where it has no duplicate. Shape (photos,), int64."""
@@ -118,7 +118,7 @@ def group_photos(fingerprints: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     count = len(fingerprints)
     by_bytes = _first_equal(fingerprints["xxh128"])
     exact = np.bincount(by_bytes, minlength=count)[by_bytes] > 1
-    # Equal files have equal hashes: the first of each stands for all of them.
+    # Equal files have equal hashes: the first of each represents all of them.
     hashed = pc.is_valid(fingerprints["fine"]).to_numpy()
     roots = np.where(hashed, _first_equal(fingerprints["fine"]), by_bytes)
     rows = np.flatnonzero((roots == np.arange(count)) & hashed)

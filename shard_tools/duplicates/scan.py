@@ -29,7 +29,7 @@ from shard_tools.workers.executor import Executor
 from shard_tools.workers.tasks import Advance
 
 _VERSION = 2
-"""Of what a fingerprint is: parts of another version are made anew."""
+"""Fingerprint version; cached parts of other versions are recomputed."""
 _PART = 2048
 """Photos scanned by one task."""
 

@@ -13,7 +13,7 @@ _OPEN_FILES = 64
 
 
 class Handles:
-    """A few open files of one process, read by position; copies for other processes open anew."""
+    """A few open files, read by position. A copy in another process opens its own."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, int] = OrderedDict()
@@ -39,7 +39,7 @@ class Handles:
         Photos of a shard are scattered over their containers. Fetched one by one, each would cost
         a wait for the disk.
         """
-        with suppress(OSError):  # only a hint; whoever reads the photo meets the error again
+        with suppress(OSError):  # only a hint: reading the photo will raise the error again
             for path, offset, size in sorted(spans):
                 will_need(self._file(path), offset, size)
 

@@ -31,11 +31,11 @@ class JpegHeader:
     height: int
     components: int
     orientation: int
-    """EXIF orientation, 1 to 8; 1 is upright, and stands for none or a senseless one."""
+    """EXIF orientation, 1 to 8; 1 is upright; also 1 where the tag is missing or invalid."""
 
 
 def read_header(data: bytes) -> JpegHeader | None:
-    """The header, or None where ``data`` is no JPEG or ends or goes wrong before its first scan."""
+    """The header; None if ``data`` is not a JPEG or is damaged before its first scan."""
     if data[:2] != SOI:
         return None
     frame: bytes | None = None
@@ -74,7 +74,7 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def without_filler(data: bytes, count: int) -> bytes | None:
-    """The JPEG without ``count`` bytes of filler before its end, or None if those are no filler.
+    """The JPEG without ``count`` bytes of filler before its end, or None if they are not filler.
 
     Some cameras pad the entropy-coded body with a few zeros or 0xFF bytes. That harms nothing,
     but looks to a strict decoder like a body that lost its way.

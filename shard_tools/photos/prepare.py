@@ -43,7 +43,7 @@ class PhotoOptions:
     """Photos with more pixels are refused."""
     check: str = "full"
     """One of ``CHECKS``: what is done to a photo that keeps its bytes. ``full`` decodes it whole;
-    ``header`` only if the JPEG does not end where its file does: damage inside gets in."""
+    ``header`` only if the JPEG does not end where its file does, so damage goes unnoticed."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Photo:
 
 
 def prepare(data: bytes, options: PhotoOptions, whole: bool = False) -> Photo:
-    """The photo as it is packed: the same bytes, or resized and encoded anew.
+    """The photo as it is packed: the same bytes, or resized and re-encoded.
 
     Args:
         data: the file.

@@ -93,7 +93,7 @@ def write_index(store_path: Path, options: IndexOptions) -> str:
 def _appearing(folder: Path) -> Iterator[Path]:
     """An empty folder to write to, which becomes ``folder`` when the block ends without error.
 
-    In an object store there is no such moment: there ``index.json``, which readers open first, is
+    An object store has no such moment: there ``index.json``, which readers open first, is
     the last file to appear.
     """
     if is_remote(folder):

@@ -1,4 +1,4 @@
-"""Epoch orders: which photo of a split stands at which place of an epoch.
+"""Epoch orders: which photo of a split comes at which place of an epoch.
 
 Pure numpy. The same functions drive the training loader and write the files of
 ``glr-shard index``, so that the two cannot disagree.

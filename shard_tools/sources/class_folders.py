@@ -42,7 +42,7 @@ def read(source: Path, options: SourceOptions) -> Records:
 
 
 def _nested(paths: pa.ChunkedArray) -> bool:
-    """Whether all files are two folders deep: then the outer one is no class."""
+    """Whether all files are two folders deep: then the outer folder is not a class."""
     return pc.all(pc.match_substring_regex(paths, "/.*/")).as_py()
 
 

@@ -20,7 +20,7 @@ def list_files(root: Path) -> tuple[pa.ChunkedArray, list[str]]:
     Directories are read once and no file is touched. Links are followed, but not in circles.
 
     Returns:
-        Paths with ``/`` between the parts, strings; and those that are no UTF-8, made printable.
+        Paths with ``/`` between the parts, strings; and those that are not UTF-8, made printable.
     """
     chunks: list[pa.Array] = []
     unreadable: list[str] = []
@@ -61,7 +61,7 @@ def _is_circle(root: Path, prefix: str, link: str) -> bool:
 def _is_utf8(path: str) -> bool:
     try:
         path.encode()
-    except UnicodeEncodeError:  # surrogates stand for bytes that are no UTF-8
+    except UnicodeEncodeError:  # surrogates replace bytes that are not UTF-8
         return False
     return True
 

@@ -92,7 +92,7 @@ def class_table(
 ) -> tuple[pa.Table, np.ndarray]:
     """The classes of a source in the order of their labels, and the label of every photo.
 
-    Classes stand in the order of their numbers where all ids are integers, else of their names.
+    Classes are ordered by number if all ids are integers, else by name.
 
     Args:
         landmark_ids: of every photo, strings. Length N.

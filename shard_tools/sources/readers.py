@@ -16,7 +16,7 @@ import pyarrow as pa
 from shard_tools.errors import PhotoError
 from shard_tools.files.read_ahead import Handles, will_need
 
-#: Where a photo stands in its container; tars and stores add these columns to the photo table.
+#: The place of a photo in its container; tars and stores add these columns to the photo table.
 SPAN_SCHEMA = pa.schema([("volume", pa.int32()), ("offset", pa.int64()), ("size", pa.int64())])
 
 
@@ -81,7 +81,7 @@ class PhotoReader(Protocol):
 
         Raises:
             OSError: it cannot be read.
-            PhotoError: its container, a zip or tar, is damaged where it stands.
+            PhotoError: its container, a zip or tar, is damaged at its place.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What every source comes down to: a table of photos with labels, a reader, and what was left out.
+"""What every layout is read into: a table of photos with labels, a reader, and the rejects.
 
 Each layout has a module of its own in this folder that makes these. Building, statistics and
 everything else start from them and know no layout.
@@ -20,7 +20,7 @@ from shard_tools.errors import StoreError
 from shard_tools.sources.readers import PhotoReader
 
 PHOTOS_SCHEMA = pa.schema([("key", pa.string()), ("path", pa.string())])
-#: What did not get in: ``reason`` is one of a few phrases to count by, ``detail`` says more.
+#: Rejected photos and files: ``reason`` is one of a few phrases to count by, ``detail`` says more.
 REJECTED_SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -51,15 +51,15 @@ class Records:
     label_file: str | None = None
     """Name of the file the labels came from, where there is one."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """Counts that a person should know and that are no faults of single photos."""
+    """Counts that a user should know but that are not faults of single photos."""
     groups: np.ndarray | None = None
-    """Number of each photo's group of duplicates, -1 where it has none; None: nobody has looked.
+    """Number of each photo's group of duplicates, -1 where it has none; None: no search was made.
     Shape (photos,), int64."""
     duplicates: pa.Table | None = None
-    """``duplicates.SCHEMA``, the dropped ones included; None: nobody has looked."""
+    """``duplicates.SCHEMA``, including dropped photos; None: no search was made."""
     whole_digests: pa.Array | None = None
     """``photo_digest`` of each photo that a strict decoder has read to its end, null for the
-    others; None: nobody has looked."""
+    others; None: no photo was read yet."""
     carried: pa.Table | None = None
     """Columns of the label file that go into ``samples.parquet``, one row per photo."""
 
@@ -162,8 +162,8 @@ _DIGITS = 12
 def make_keys(names: pa.ChunkedArray, paths: pa.ChunkedArray) -> pa.ChunkedArray:
     """A unique key for every photo, of letters, digits, ``_`` and ``-`` only.
 
-    A name that is so already, and that no other photo has, is the key. Any other gets ``_`` for
-    what may not stand in a key, and 12 digits of a hash of its path. WebDataset would cut a name
+    A name that is valid already, and that no other photo has, is the key. In any other, invalid
+    characters become ``_``, and 12 digits of a hash of the path follow. WebDataset would cut a name
     at its first dot, and DALI an index line at a space.
 
     Args:

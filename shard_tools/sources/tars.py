@@ -1,4 +1,4 @@
-"""Tars of photos: where each member stands, found by reading the headers only."""
+"""Tars of photos: the place of each member, found by reading only the headers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def scan_tars(
 
     Returns:
         Columns ``path`` (``<tar>/<member>``) and ``SPAN_SCHEMA``, in the order of the tars; and for
-        each tar what is wrong with it, None for nothing. What stands before the damage is listed.
+        each tar what is wrong with it, None if nothing is. Members before the damage are listed.
     """
     hidden = None if progress is None else not progress  # None: hidden unless on a terminal
     chunks, problems = [], []

@@ -257,7 +257,7 @@ def _widen(
 
 
 def _names(data: bytes, starts: np.ndarray, sizes: np.ndarray) -> pa.ChunkedArray:
-    """Names of the members: UTF-8, or code page 437 where they are no UTF-8."""
+    """Names of the members: UTF-8, or code page 437 where they are not UTF-8."""
     raw = np.frombuffer(data, np.uint8)
     chunks: list[pa.Array] = []
     for low in range(0, len(starts), _CHUNK):

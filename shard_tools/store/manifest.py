@@ -49,10 +49,10 @@ class Manifest:
     shards: tuple[ShardInfo, ...]
     """In the order of the samples table."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """What a person should know: classes with no training photo, files without a label."""
+    """What a user should know: classes with no training photo, files without a label."""
 
     def to_json(self) -> str:
-        """The manifest as it stands in the file."""
+        """The text of the file."""
         head = {"format": FORMAT_NAME, "version": FORMAT_VERSION}
         return json.dumps(head | asdict(self), indent=1, sort_keys=False) + "\n"
 

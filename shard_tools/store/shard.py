@@ -30,7 +30,7 @@ def class_member(label: int, digits: int) -> bytes:
 
 
 def photo_digest(data: bytes | memoryview) -> bytes:
-    """What tells photos apart by their bytes: XXH3, 128 bits, canonical (big-endian) form.
+    """The digest that identifies a photo by its bytes: XXH3, 128 bits, canonical (big-endian) form.
 
     No cryptographic hash: the sha256 of the tar is there for that, and a second one over every byte
     was the largest part of packing photos that are not decoded.
@@ -39,7 +39,7 @@ def photo_digest(data: bytes | memoryview) -> bytes:
 
 
 def tar_member(name: str, data: bytes) -> tuple[bytes, bytes]:
-    """Header and padding of one tar member: ``header + data + padding`` is what stands in the tar.
+    """Header and padding of one tar member: the tar holds ``header + data + padding``.
 
     Owner, mode and time are constants, so that equal photos give equal tars.
     """
@@ -68,7 +68,7 @@ _TEMPLATE_SUM = sum(_OWNER + _TIME + b" " * 8 + _REST)
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """Where one photo stands in its tar: what one line of a DALI index says."""
+    """The place of one photo in its tar, as one line of a DALI index gives it."""
 
     key: str
     offset: int

@@ -104,7 +104,7 @@ def _check_tar(task: ShardTask, tar: memoryview, found: Findings) -> tuple[list[
     if len(tar) != info.bytes:
         found.add("files", f"has {len(tar):,} bytes, the manifest says {info.bytes:,}")
     if hashlib.sha256(tar).hexdigest() != info.sha256:
-        found.add("sha256", "the tar is not the one that was built: its sha256 is another")
+        found.add("sha256", "the tar is not the one that was built: its sha256 differs")
     entries: list[IndexEntry] = []
     try:
         for entry in _photos(tar):
@@ -146,7 +146,7 @@ def _members(tar: memoryview) -> Iterator[tuple[str, int, int]]:
         start = at + TAR_BLOCK
         at = start + -(-info.size // TAR_BLOCK) * TAR_BLOCK
         if not info.isreg() or at > len(tar):
-            what = "goes past the end of the file" if info.isreg() else "is no file"
+            what = "goes past the end of the file" if info.isreg() else "is not a file"
             raise _TarError(f"member {info.name!r} at byte {start:,} {what}")
         if any(tar[start + info.size : at]):
             raise _TarError(f"the padding after {info.name}, before byte {at:,}, is not zero")
@@ -228,7 +228,7 @@ def _check_index(task: ShardTask, entries: list[IndexEntry] | None, found: Findi
         return
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != task.info.index_sha256:
-        found.add("sha256", "the index is not the one that was built: its sha256 is another")
+        found.add("sha256", "the index is not the one that was built: its sha256 differs")
     if entries is None:
         return
     wanted = dali_index(entries)

@@ -26,7 +26,7 @@ def check_manifest(manifest: Manifest) -> list[Problem]:
         return found
     places = [SPLITS.index(split) for split in splits]
     if places != sorted(places):
-        found.add("manifest", "the shards do not stand in the order train, val, test")
+        found.add("manifest", "the shards are not in the order train, val, test")
     names = [shard.name for shard in manifest.shards]
     found.add_all("manifest", "listed twice", sorted({n for n in names if names.count(n) > 1}))
     odd = [name for name in names if not re.fullmatch(r"[A-Za-z0-9_-]+\.tar", name)]
@@ -68,7 +68,7 @@ def check_samples(manifest: Manifest, samples: pa.Table) -> list[Problem]:
 
 
 def _check_places(samples: pa.Table, found: Findings) -> None:
-    """Within a tar, rows stand in the order of their bytes."""
+    """Within a tar, rows must be in the order of their bytes."""
     offsets = samples["offset"].to_numpy()
     shard = codes(samples["shard"], pc.unique(samples["shard"].cast(pa.string())).to_pylist())
     back = np.flatnonzero((np.diff(offsets) <= 0) & (np.diff(shard) == 0)) + 1
@@ -97,7 +97,7 @@ def check_classes(manifest: Manifest, classes: pa.Table, samples: pa.Table) -> l
     )
     ids = one_array(classes["landmark_id"])
     if pc.count_distinct(ids).as_py() < count:
-        found.add("classes", "a landmark_id stands in several rows")
+        found.add("classes", "a landmark_id is in several rows")
     labels = samples["label"].to_numpy()
     inside = (labels >= 0) & (labels < count)
     if not inside.all():
@@ -119,7 +119,7 @@ def check_classes(manifest: Manifest, classes: pa.Table, samples: pa.Table) -> l
 
 
 def check_leakage(samples: pa.Table) -> list[Problem]:
-    """Photos that stand with the same bytes in two splits."""
+    """Photos that are in two splits with the same bytes."""
     found = Findings(SAMPLES)
     digests = one_array(samples["xxh128"])
     words = np.frombuffer(digests.buffers()[1], "<u8").reshape(-1, 2)[digests.offset :]
@@ -139,7 +139,7 @@ def check_leakage(samples: pa.Table) -> list[Problem]:
 
 
 def check_duplicates(samples: pa.Table, groups: pa.Table) -> list[Problem]:
-    """Copies of one picture, as ``duplicates.csv`` groups them, that stand in two splits.
+    """Copies of one picture, as ``duplicates.csv`` groups them, that are in two splits.
 
     Args:
         samples: the samples table.
@@ -158,7 +158,7 @@ def check_duplicates(samples: pa.Table, groups: pa.Table) -> list[Problem]:
 
 
 def _across(samples: pa.Table, rows: np.ndarray, group: np.ndarray) -> Iterator[str]:
-    """Pairs of photos of one group that stand in different splits.
+    """Pairs of photos of one group that are in different splits.
 
     Args:
         samples: the samples table.

@@ -131,7 +131,7 @@ def _check_rejected(store: Store) -> list[Problem]:
 
 
 def _check_files(store: Store) -> list[Problem]:
-    """Files that are no part of the store, and what interrupted writing left behind."""
+    """Files that do not belong to the store, and leftovers of interrupted writing."""
     known = {MANIFEST, CLASSES, SAMPLES, REJECTED, DUPLICATES, INDEX_DIR, _ENERGON[0]}
     for shard in store.manifest.shards:
         known |= {shard.name, shard.index_name, f"{shard.name}{_ENERGON[1]}"}

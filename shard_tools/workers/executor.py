@@ -40,7 +40,7 @@ class Executor:
             function: the task that will be run first; workers start with its module loaded.
         """
         if self.kind == "local" and self.workers > 1:
-            with suppress(OSError):  # whoever needs the server will see the error again
+            with suppress(OSError):  # starting a worker will raise the error again
                 start_server(function)
 
     def run(

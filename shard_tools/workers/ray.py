@@ -115,7 +115,7 @@ def _call(
     folder: Path, function: Callable[[Task, Advance], Result], task: Task
 ) -> tuple[Result, int]:
     """In a worker of the cluster: the result, and the progress made."""
-    with suppress(OSError):  # relative paths mean what they mean to whoever started the build
+    with suppress(OSError):  # so that relative paths mean the same as where the build was started
         os.chdir(folder)
     progress: list[int] = []
     return function(task, progress.append), sum(progress)

@@ -20,7 +20,7 @@ from glr_fast.losses import (
 
 
 def hand_ldam(logits: np.ndarray, labels: np.ndarray, margins: np.ndarray) -> float:
-    """The mission's formula, term by term, in float64."""
+    """The formula of LDAM, term by term, in float64."""
     total = 0.0
     for z, y in zip(logits.astype(np.float64), labels, strict=True):
         target = np.exp(z[y] - margins[y])
