@@ -23,7 +23,7 @@ HELP = "pack photos into a store"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard build``."""
+    """Add the arguments of ``glr-shard build``."""
     add = parser.add_argument
     sources = "; ".join(layout.help for layout in LAYOUTS.values())
     add("--source", type=Path, required=True, metavar="PATH", help=f"the photos: {sources}")
@@ -32,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "columns of the label file to carry into samples.parquet, such as capture_year"
     add("--carry", metavar="COLUMN,...", help=text)
     size = parser.add_mutually_exclusive_group()
-    text = "shrink larger photos to N pixels on the shorter side"
+    text = "shrink larger photos to N pixels on the shorter side (default: keep their size)"
     size.add_argument("--resize-short", type=int, metavar="N", help=text)
-    text = "keep the bytes of photos that are baseline JPEG already (this is the default)"
+    text = "keep the bytes of photos that are baseline JPEGs already (the default)"
     size.add_argument("--keep-original", action="store_true", help=text)
     text = (
         "photos that show the same picture: keep them all in one split (one-split, the default), "
-        "keep one of them (drop), or do not look for them (keep), which saves reading the source "
-        "twice"
+        "keep only one of them (drop), or do not look for them (keep), which avoids reading the "
+        "source twice"
     )
     add("--duplicates", choices=DUPLICATE_MODES, default="one-split", help=text)
     text = (
@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--check", choices=CHECKS, default="full", help=text)
     text = "JPEG quality of photos that are re-encoded (default: %(default)s)"
     add("--quality", type=int, default=90, metavar="Q", help=text)
-    add("--top-classes", type=int, metavar="N", help="only the N classes with the most photos")
-    text = "only classes with at least N photos"
+    add("--top-classes", type=int, metavar="N", help="keep only the N largest classes")
+    text = "keep only classes with at least N photos (default: %(default)s)"
     add("--min-images", type=int, default=1, metavar="N", help=text)
     default = ",".join(f"{fraction:.2f}" for fraction in DEFAULT_FRACTIONS)
     text = "shares of train, val and test in each class (default: %(default)s)"
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Build the store and print what became of the photos."""
+    """Build the store and print a summary."""
     options = BuildOptions(
         source=parsed.source,
         out=path_or_url(parsed.out),

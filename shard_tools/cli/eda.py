@@ -1,4 +1,4 @@
-"""Writes a report with charts: one HTML file, and the charts as PNG files beside it."""
+"""Writes a report with charts: one HTML file, with the charts as PNG files beside it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from shard_tools.cli.arguments import add_looked_at, path_or_url, source_options
 from shard_tools.report import write_report
 from shard_tools.report.write import DEFAULT_SAMPLE
 
-HELP = "write a report with charts: one HTML file"
+HELP = "write a report with charts as one HTML file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard eda``."""
+    """Add the arguments of ``glr-shard eda``."""
     add_looked_at(parser)
     add = parser.add_argument
-    text = "the page to write; PNG files go beside it"
+    text = "HTML file to write; PNG files are written beside it"
     add("--out", type=Path, required=True, metavar="HTML", help=text)
-    text = "photos of a source whose headers are read (default: %(default)s)"
+    text = "number of photos of a source to read the headers of (default: %(default)s)"
     add("--sample", type=int, default=DEFAULT_SAMPLE, metavar="N", help=text)
-    text = "seed of the photos that are sampled and shown (default: %(default)s)"
+    text = "seed for choosing the photos to sample and show (default: %(default)s)"
     add("--seed", type=int, default=0, metavar="N", help=text)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Write the report and say where it is."""
+    """Write the report and print where it is."""
     path, options = path_or_url(parsed.path), source_options(parsed)
     files = write_report(path, parsed.out, parsed.sample, parsed.seed, options)
     print(f"{files[0]} ({files[0].stat().st_size / 1e6:.1f} MB) and {len(files) - 1} PNG files")

@@ -11,22 +11,22 @@ HELP = "download Google Landmarks v2"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard fetch``."""
+    """Add the arguments of ``glr-shard fetch``."""
     add = parser.add_argument
     add("--dest", type=Path, required=True, metavar="DIR", help="folder to download into")
     text = "numbers of the tars to download, or all (default: none, only the label files)"
     add("--shards", default="", metavar="0-9,12", help=text)
     text = "base URL of the bucket (default: %(default)s)"
     add("--base-url", default=FetchOptions.base_url, metavar="URL", help=text)
-    text = "files to download at a time (default: %(default)s)"
+    text = "number of files to download at a time (default: %(default)s)"
     add("--jobs", type=int, default=FetchOptions.jobs, metavar="N", help=text)
-    text = "failures in a row after which a file is given up (default: %(default)s)"
+    text = "give up on a file after more than N failures in a row (default: %(default)s)"
     add("--retries", type=int, default=FetchOptions.retries, metavar="N", help=text)
     add("--no-check", action="store_true", help="do not compare with the published MD5 sums")
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Download what is missing and say what was done."""
+    """Download what is missing and print what was done."""
     options = FetchOptions(
         dest=parsed.dest,
         shards=parse_shards(parsed.shards) if parsed.shards else (),

@@ -8,11 +8,11 @@ from shard_tools.cli.arguments import add_store, path_or_url
 from shard_tools.sampling import POLICIES, IndexOptions, write_index
 from shard_tools.store import SPLITS
 
-HELP = "write epoch orders and DALI indexes of a sampling policy"
+HELP = "write epoch orders and DALI indexes for a sampling policy"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard index``."""
+    """Add the arguments of ``glr-shard index``."""
     add_store(parser)
     add = parser.add_argument
     text = f"how classes are drawn: {', '.join(POLICIES)}, or a schedule such as natural,balanced@8"
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Write the index and say where it is."""
+    """Write the index and print where it is."""
     options = IndexOptions(
         policy=parsed.policy,
         epochs=parsed.epochs,

@@ -1,7 +1,7 @@
-"""``glr-shard``: one command line; each command is a module of this folder.
+"""``glr-shard``: the command line; each command is a module of this folder.
 
-A command is a module with ``HELP``, ``add_arguments(parser)`` and ``run(parsed) -> exit code``, and
-its entry in ``COMMANDS``.
+To add a command, write a module with ``HELP``, ``add_arguments(parser)`` and
+``run(parsed) -> exit code``, and enter it in ``COMMANDS``. Its docstring is shown by ``--help``.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: without the program's name; None takes those of this process.
+        arguments: the command line without the program's name; None takes that of this process.
 
     Returns:
-        The exit code: 0, 1 where ``verify`` found problems, 2 for what a user can put right, 130
-        after Ctrl-C.
+        The exit code: 0 for success, 1 if ``verify`` found problems, 2 for an error that the user
+        can correct, 130 after Ctrl-C.
     """
     parsed = _parser().parse_args(arguments)
     try:
@@ -51,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors as one line: what is wrong, and where the options are listed."""
+    """Prints an error as one line: what is wrong, and where the options are listed."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
         self.exit(2, f"{PROGRAM}: error: {message}; see {self.prog} --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    description = "Packs photo collections into stores of WebDataset tars, and looks after them."
+    description = "Packs photo collections into stores of WebDataset tars, and inspects stores."
     parser = _Parser(prog=PROGRAM, description=description)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():

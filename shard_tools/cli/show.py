@@ -1,4 +1,4 @@
-"""Shows what a store knows of one photo or one shard."""
+"""Shows what a store knows about one photo or one shard."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from shard_tools.store.store import Store, read_photo
 HELP = "show one photo or shard of a store"
 _COLUMNS = ["key", "landmark_id", "label", "split", "shard", "offset", "size", "width", "height"]
 _FIRST = 10
-"""Photos listed of a shard."""
+"""How many photos of a shard are listed."""
 
 
 def show(path: Path, what: str, out: Path | None = None) -> str:
-    """What a store knows of a photo or a shard, in a few lines.
+    """What a store knows about a photo or a shard, in a few lines.
 
     Args:
         path: the store.
-        what: key of a photo, or name of a shard, with or without ``.tar``.
+        what: the key of a photo, or the name of a shard with or without ``.tar``.
         out: file to write the photo to.
 
     Raises:
@@ -39,7 +39,7 @@ def show(path: Path, what: str, out: Path | None = None) -> str:
     if info is None:
         return _photo(store, what.removesuffix(f".{PHOTO}"), out)
     if out is not None:
-        raise StoreError(f"--out {out}: {what} is a shard; name a photo by its key to write it")
+        raise StoreError(f"--out {out}: {what} is a shard, not a photo; give the key of a photo")
     return _shard(store, info)
 
 
@@ -84,7 +84,7 @@ def _shard(store: Store, info: ShardInfo) -> str:
         f"shard        {info.name}",
         f"split        {info.split}",
         f"photos       {info.samples:,} of {labels:,} classes",
-        f"bytes        {info.bytes:,}, of them photos {int(size.sum()):,}",
+        f"bytes        {info.bytes:,}, of which photos {int(size.sum()):,}",
         f"sha256       {info.sha256}",
         f"index        {info.index_name}, sha256 {info.index_sha256}",
         f"first        {'key':<20}{'landmark_id':>14}{'label':>8}{'pixels':>14}{'bytes':>12}",
@@ -104,7 +104,7 @@ def _listed(rows: pa.Table) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard show``."""
+    """Add the arguments of ``glr-shard show``."""
     add_store(parser)
     parser.add_argument("what", metavar="KEY|SHARD", help="key of a photo, or name of a shard")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the photo to this file")

@@ -13,11 +13,12 @@ HELP = "print counts and imbalance figures"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard stats``."""
+    """Add the arguments of ``glr-shard stats``."""
     add_looked_at(parser)
     add = parser.add_argument
-    add("--top", type=int, default=10, metavar="N", help="classes to list (default: %(default)s)")
-    add("--json", action="store_true", help="print JSON")
+    text = "number of classes to list (default: %(default)s)"
+    add("--top", type=int, default=10, metavar="N", help=text)
+    add("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(parsed: argparse.Namespace) -> int:

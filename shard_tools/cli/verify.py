@@ -1,4 +1,4 @@
-"""Checks a store: every file, every byte, every table against the others."""
+"""Checks a store: every file, every byte, and every table against the others."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ HELP = "check a store and list what is wrong"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``glr-shard verify``."""
+    """Add the arguments of ``glr-shard verify``."""
     add_store(parser)
-    parser.add_argument("--decode", action="store_true", help="also decode every photo, strictly")
+    text = "also decode every photo with the strict decoder"
+    parser.add_argument("--decode", action="store_true", help=text)
     add_executor(parser)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Print what is wrong, one problem a line; exit code 1 where anything is."""
+    """Print what is wrong, one problem per line; the exit code is 1 if anything is."""
     path = path_or_url(parsed.store)
     problems = verify_store(path, parsed.decode, executor(parsed), progress=True)
     for problem in problems:

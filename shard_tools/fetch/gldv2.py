@@ -1,7 +1,8 @@
 """Downloads Google Landmarks v2 over HTTP: label files, tars, and their checksums.
 
-A file is written as ``<name>.part``, resumed wherever it was cut off, checked against the published
-md5, and only then gets its name. So a file that is there is whole, and a second run goes on.
+A file is written as ``<name>.part``, resumed where it was cut off, checked against the published
+MD5 sum, and only then renamed. A file that has its final name is therefore complete, and a second
+run continues where the first one stopped.
 """
 
 from __future__ import annotations
@@ -25,26 +26,26 @@ SHARDS = 500
 """Tars of the training set."""
 METADATA = (TRAIN, CLEAN, "train_label_to_category.csv")
 _WRONG_MD5 = 3
-"""Times that a file is downloaded again because its checksum is wrong, before giving up."""
+"""How often a file is downloaded before a wrong checksum is reported."""
 
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """What to fetch, and how patiently."""
+    """What to download, and how patiently."""
 
     dest: Path
-    """Folder that gets the files; made if it is missing. ``--source`` of a build."""
+    """Folder for the files, created if missing. A build takes it as ``--source``."""
     shards: tuple[int, ...] = ()
-    """Numbers of the tars."""
+    """Numbers of the tars to download."""
     base_url: str = BASE_URL
     jobs: int = 4
-    """Files at a time."""
+    """Files to download at a time."""
     retries: int = 8
-    """Failures in a row, without a byte between them, after which a file is given up."""
+    """How many failures in a row, without a byte in between, are survived."""
     backoff_s: float = 1.0
-    """Seconds before the second try; doubled for each further one, 60 at most."""
+    """Seconds before the second try, doubled for each further one up to 60."""
     check: bool = True
-    """Compare tars with the published md5."""
+    """Whether to compare tars with the published MD5 sums."""
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -57,17 +58,17 @@ class FetchOptions:
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file to fetch."""
+    """One file to download."""
 
     name: str
-    """In the folder."""
+    """Its name in the folder."""
     url: str
     md5_url: str | None
-    """Of the file that holds its check sum; None where none is published."""
+    """URL of the file with its checksum; None if none is published."""
 
 
 def parse_shards(text: str) -> tuple[int, ...]:
-    """Numbers such as ``0-9,12`` from the command line; ``all`` is ``0-499``.
+    """Parse numbers such as ``0-9,12``; ``all`` means ``0-499``.
 
     Raises:
         StoreError: not numbers from 0 to 499.
@@ -79,14 +80,14 @@ def parse_shards(text: str) -> tuple[int, ...]:
         if low > high or high >= SHARDS:
             raise StoreError(
                 f"--shards {text!r}: {part.strip()!r} is not a number or range from 0 to "
-                f"{SHARDS - 1}; give such as 0-9,12 or all"
+                f"{SHARDS - 1}; give, for example, 0-9,12 or all"
             )
         found.update(range(low, high + 1))
     return tuple(sorted(found))
 
 
 def files_to_fetch(options: FetchOptions) -> list[RemoteFile]:
-    """Label files first, then the tars."""
+    """The files to download: label files first, then the tars."""
     base = options.base_url.rstrip("/")
     files = [RemoteFile(name, f"{base}/metadata/{name}", None) for name in METADATA]
     for number in options.shards:
@@ -97,17 +98,17 @@ def files_to_fetch(options: FetchOptions) -> list[RemoteFile]:
 
 
 def fetch(options: FetchOptions, progress: bool | None = None) -> str:
-    """Fetch what is not there yet.
+    """Download the files that are not there yet.
 
     Args:
-        options: what to fetch.
-        progress: show a bar; None shows it where stderr is a terminal.
+        options: what to download.
+        progress: whether to show a progress bar; None shows it if stderr is a terminal.
 
     Returns:
-        What was done, in a line.
+        A line that says what was done.
 
     Raises:
-        StoreError: some files could not be fetched; the others are there.
+        StoreError: some files could not be downloaded; the others are there.
     """
     files = files_to_fetch(options)
     try:
@@ -134,21 +135,22 @@ def fetch(options: FetchOptions, progress: bool | None = None) -> str:
     with bar, ThreadPoolExecutor(options.jobs) as pool:
         try:
             new = sum(pool.map(one, files))
-        except BaseException:  # Ctrl-C: running downloads end, and keep what they have
+        except BaseException:  # Ctrl-C: running downloads stop and keep what they have
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
     if failures:
-        more = f" (and {len(failures) - 1} more files)" if len(failures) > 1 else ""
+        others = len(failures) - 1
+        more = f" (and {others} more file{'s' if others > 1 else ''})" if others else ""
         raise StoreError(f"{failures[0]}{more}")
-    return f"{len(files)} files in {options.dest}: {new} fetched, {len(files) - new} were there"
+    return f"{len(files)} files in {options.dest}: {new} fetched, {len(files) - new} already there"
 
 
 def _fetch_one(file: RemoteFile, options: FetchOptions, downloader: Downloader) -> bool:
-    """Fetch one file; whether it was not there yet.
+    """Download one file unless it is there; return whether it had to be downloaded.
 
     Raises:
-        StoreError: it cannot be had.
+        StoreError: it could not be downloaded.
     """
     path = options.dest / file.name
     try:
@@ -171,23 +173,23 @@ def _fetch_one(file: RemoteFile, options: FetchOptions, downloader: Downloader) 
     except GoneError as error:
         raise StoreError(
             f"{error}; check --base-url ({options.base_url}) and --shards, or --no-check for a "
-            "mirror without md5 files"
+            "mirror without MD5 files"
         ) from None
     except OSError as error:
         raise StoreError(_explain(error, path)) from None
     raise StoreError(
-        f"{file.url}: arrived {_WRONG_MD5} times with an md5 other than the published {wanted}; "
-        "the server or a proxy is at fault: try again later, or another --base-url"
+        f"{file.url}: downloaded {_WRONG_MD5} times, and its MD5 sum was never the published "
+        f"{wanted}; the server or a proxy is at fault: try again later, or give another --base-url"
     )
 
 
 def _explain(error: OSError, path: Path) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
-            f"{path}: the disk is full; what has arrived is kept: make room, then run the same "
-            "command again to go on"
+            f"{path}: the disk is full; what has arrived is kept: free some space, then run the "
+            "same command again to continue"
         )
-    return f"{path}: {error}; run the same command again to go on where it stopped"
+    return f"{path}: {error}; run the same command again to continue where it stopped"
 
 
 def _published_md5(file: RemoteFile, downloader: Downloader) -> str:
@@ -195,11 +197,11 @@ def _published_md5(file: RemoteFile, downloader: Downloader) -> str:
     text = get_text(file.md5_url, downloader)
     found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
     if found is None:
-        raise StoreError(f"{file.md5_url}: holds no md5; check --base-url, or give --no-check")
+        raise StoreError(f"{file.md5_url}: no MD5 sum in it; check --base-url, or give --no-check")
     return found[0].lower()
 
 
 def md5_file(path: Path) -> str:
-    """Hex md5 of a file."""
+    """MD5 sum of a file, in hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,4 +1,4 @@
-"""One file over HTTP into ``<name>.part``: resumed where it was cut off, and tried again."""
+"""Downloads a file over HTTP into ``<name>.part``, with retries, resuming where it was cut off."""
 
 from __future__ import annotations
 
@@ -22,86 +22,86 @@ _CHUNK = 1 << 20
 _LONGEST_WAIT_S = 60.0
 _AGENT = "glr-shard"
 _GONE = frozenset({400, 401, 403, 404, 405, 410})
-"""Answers that another try does not change; S3 says 403 of what is not there."""
+"""Status codes for which a retry is pointless; S3 answers 403 for a missing file."""
 
 Advance = Callable[[int, int], object]
 
 
 class GoneError(Exception):
-    """The server says that there is no such file, or that we may not have it."""
+    """The server says that the file does not exist, or that access is denied."""
 
 
 class _TryAgainError(Exception):
-    """Something that may be better next time."""
+    """A failure that may be gone at the next try."""
 
     def __init__(self, text: str, wait_s: float = 0.0) -> None:
         super().__init__(text)
         self.wait_s = wait_s
-        """What the server asks for."""
+        """Seconds that the server asks the client to wait."""
 
 
 class Downloader:
-    """Downloads with the same patience and the same stop button."""
+    """Downloads files with the same number of retries and the same stop signal."""
 
     def __init__(
         self, retries: int, backoff_s: float, stop: threading.Event, advance: Advance
     ) -> None:
-        """A downloader.
+        """Make a downloader.
 
         Args:
-            retries: failures in a row, without a byte between them, that it survives.
+            retries: how many failures in a row, without a byte in between, it survives.
             backoff_s: seconds before the second try, doubled for each further one.
-            stop: ends it when set.
-            advance: called with bytes that arrived, and bytes that were found to be expected.
+            stop: ends every download when set.
+            advance: called with newly received bytes, and with bytes newly known to be expected.
         """
         self._retries, self._backoff_s = retries, backoff_s
         self._stop, self._advance = stop, advance
         self._received = 0  # bytes that have arrived so far
-        self._announced = 0  # bytes of the file that the progress bar knows of
+        self._announced = 0  # bytes of the file that the progress bar already counts
 
     def download(self, url: str, path: Path, file: IO[bytes]) -> None:
-        """Download into the part of a file, going on with what is there.
+        """Download a file into its part, continuing after what is there.
 
         Args:
-            url: of the file.
-            path: what the file is called once it is whole.
-            file: as :func:`claimed` gives it; whole by its length afterwards.
+            url: URL of the file.
+            path: name of the file once it is complete.
+            file: the open part, from :func:`claimed`; complete by its length afterwards.
 
         Raises:
             GoneError: there is no such file.
-            StoreError: given up, or stopped.
-            OSError: of the disk.
+            StoreError: too many failures, or stopped.
+            OSError: the disk failed.
         """
         self._announce(file.tell())
         self._advance(file.tell(), 0)
         self.patiently(url, lambda: self._some(url, path, file))
 
     def check_length(self, url: str, path: Path) -> None:
-        """Check that a file that is there has the length that the server says, if it says one.
+        """Check that an existing file is as long as the server says, if the server says.
 
         Raises:
-            StoreError: it has another; or given up, or stopped.
+            StoreError: the lengths differ; too many failures; or stopped.
         """
         try:
             size = self.patiently(url, lambda: _length(url))
-        except GoneError:  # moved since, or no HEAD there: the file was checked when it came
+        except GoneError:  # moved since, or no HEAD: the file was checked on arrival
             return
         if size is None or path.stat().st_size == size:
             return
         raise StoreError(
-            f"{path}: has {path.stat().st_size:,} bytes, {url} has {size:,}; it is not from "
-            "glr-shard fetch: remove it, then run the same command again"
+            f"{path}: has {path.stat().st_size:,} bytes, but {url} has {size:,}; it was not "
+            "written by glr-shard fetch: remove it, then run the same command again"
         )
 
     def forget(self, path: Path) -> None:
-        """Remove what is remembered of a part."""
+        """Remove the file that says which version a part belongs to."""
         _tag_of(path).unlink(missing_ok=True)
 
     def patiently(self, url: str, attempt: Callable[[], Any]) -> Any:
         """Call ``attempt`` until it succeeds, with pauses that grow while nothing arrives.
 
         Raises:
-            StoreError: given up, or stopped.
+            StoreError: too many failures, or stopped.
         """
         failures = 0
         while True:
@@ -112,23 +112,23 @@ class Downloader:
                 failures = 0 if self._received > before else failures + 1
                 if failures > self._retries:
                     raise StoreError(
-                        f"{url}: given up after {failures} tries ({error}); run the same command "
-                        "again to go on where it stopped"
+                        f"{url}: gave up after {failures} tries ({error}); run the same command "
+                        "again to continue where it stopped"
                     ) from None
                 wait = min(self._backoff_s * 2 ** max(failures - 1, 0), _LONGEST_WAIT_S)
                 wait = max(wait * random.uniform(0.75, 1.25), error.wait_s)
             if self._stop.wait(wait):
-                raise StoreError(f"{url}: stopped; run the same command again to go on")
+                raise StoreError(f"{url}: stopped; run the same command again to continue")
 
     def _announce(self, total: int) -> None:
         self._advance(0, total - self._announced)
         self._announced = total
 
     def _some(self, url: str, path: Path, file: IO[bytes]) -> None:
-        """Get the rest of the file, or as much as comes.
+        """Receive the rest of the file, or as much of it as arrives.
 
         Raises:
-            _TryAgainError: it is not whole yet.
+            _TryAgainError: it is not complete yet.
         """
         have, tag = file.tell(), _read_tag(path)
         headers = {"Range": f"bytes={have}-"} if have else {}
@@ -150,7 +150,7 @@ class Downloader:
                 self._advance(len(block), 0)
                 if self._stop.is_set():
                     file.flush()
-                    raise StoreError(f"{url}: stopped; run the same command again to go on")
+                    raise StoreError(f"{url}: stopped; run the same command again to continue")
         file.flush()
         size = file.tell()
         if total is not None and size != total:
@@ -161,10 +161,10 @@ class Downloader:
 
 @contextmanager
 def claimed(path: Path) -> Iterator[IO[bytes]]:
-    """The part of a file, to go on with; no other process gets it until the block ends.
+    """Open the part of a file to continue it; no other process can until the block ends.
 
     Raises:
-        StoreError: another process has it.
+        StoreError: another process holds it.
     """
     part = part_of(path)
     while True:
@@ -177,11 +177,11 @@ def claimed(path: Path) -> Iterator[IO[bytes]]:
                     if _is_at(file, part) and not os.fstat(file.fileno()).st_size:
                         part.unlink()
                 return
-        # Its last owner finished it, and gave it its name, after it was opened here.
+        # Its previous owner finished and renamed it after it was opened here: open it again.
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:
-    """Whether an open file (still) has that name."""
+    """Whether an open file is (still) the one at that path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -189,11 +189,11 @@ def _is_at(file: IO[bytes], path: Path) -> bool:
 
 
 def get_text(url: str, downloader: Downloader) -> str:
-    """A small text file.
+    """Download a small text file.
 
     Raises:
         GoneError: there is no such file.
-        StoreError: given up.
+        StoreError: too many failures, or stopped.
     """
 
     def attempt() -> str:
@@ -204,7 +204,7 @@ def get_text(url: str, downloader: Downloader) -> str:
 
 
 def part_of(path: Path) -> Path:
-    """Where a file is while it is not whole."""
+    """Where a file is while it is incomplete."""
     return path.with_name(f"{path.name}.part")
 
 
@@ -218,7 +218,7 @@ def _read_tag(path: Path) -> str | None:
 
 
 def _write_tag(path: Path, headers: Any) -> None:
-    """Remember which version of the file the part is of, for the server to compare."""
+    """Record which version of the file the part belongs to, for the server to compare."""
     tag = headers.get("ETag") or ""
     if tag.startswith("W/") or not tag:
         tag = headers.get("Last-Modified") or ""
@@ -230,23 +230,23 @@ def _lock(file: IO[bytes], part: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise StoreError(f"{part}: another glr-shard fetch is at work on it") from None
+        raise StoreError(f"{part}: another glr-shard fetch is working on it") from None
 
 
 @contextmanager
 def _answer(url: str, headers: dict[str, str], method: str = "GET") -> Iterator[Any]:
-    """An open answer of the server.
+    """Open the server's response.
 
     Raises:
         GoneError: no such file.
-        _TryAgainError: anything that may be better next time.
+        _TryAgainError: any failure that may be gone at the next try.
     """
     request = urllib.request.Request(url, headers={"User-Agent": _AGENT, **headers}, method=method)
     try:
         answer = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         with error:
-            if error.code == 416:  # the part reaches past the end, or just to it
+            if error.code == 416:  # the part reaches the end of the file, or past it
                 yield error
                 return
             if error.code in _GONE:
@@ -262,7 +262,7 @@ def _answer(url: str, headers: dict[str, str], method: str = "GET") -> Iterator[
 
 
 def _read(answer: Any) -> bytes:
-    """Some bytes, none at the end.
+    """Read some bytes; none at the end.
 
     Raises:
         _TryAgainError: the connection broke.
@@ -274,7 +274,7 @@ def _read(answer: Any) -> bytes:
 
 
 def _span(answer: Any, have: int) -> tuple[int, int | None]:
-    """Where the bytes that come belong, and the length of the whole file if it is known."""
+    """Where the received bytes belong, and the length of the whole file if it is known."""
     span = re.match(r"bytes (?:(\d+)-\d+|\*)/(\d+)", answer.headers.get("Content-Range", ""))
     if answer.status == 206 and span and span[1] and int(span[1]) == have:
         return have, int(span[2])
@@ -283,13 +283,13 @@ def _span(answer: Any, have: int) -> tuple[int, int | None]:
             return have, have
         return 0, None if span is None else int(span[2])
     if answer.status == 206:
-        raise _TryAgainError("the server sent another range than was asked for")
+        raise _TryAgainError("the server sent a different range from the one requested")
     length = answer.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 
 
 def _length(url: str) -> int | None:
-    """The length of a file on the server, None where it does not say."""
+    """The length of a file on the server; None if the server does not say."""
     with _answer(url, {}, "HEAD") as answer:
         length = answer.headers.get("Content-Length", "")
         return int(length) if length.isdigit() else None

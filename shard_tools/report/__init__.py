@@ -1,6 +1,6 @@
 """Counts, figures and charts of a store, a source or a table of counts.
 
-``collect`` gives the figures of ``glr-shard stats``, ``write_report`` the page of
+``collect`` computes what ``glr-shard stats`` prints; ``write_report`` writes the page of
 ``glr-shard eda``.
 """
 

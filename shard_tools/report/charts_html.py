@@ -1,7 +1,7 @@
-"""The charts of a report, for the page (plotly): each a function of statistics, few points each.
+"""The charts of the report page (plotly): functions of statistics, with few points each.
 
-The page holds the titles. Colour-blind readers can tell the colours apart, and no colour is the
-only sign of anything. Imported by the ``eda`` command only: plotly is in the extra ``eda``.
+Titles are in the page's template. Colour-blind readers can tell the colours apart, and no meaning
+rests on colour alone. Only the ``eda`` command imports this module: plotly is in the extra ``eda``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from shard_tools.report.survey import Survey
 
 
 def charts(survey: Survey, figures: Imbalance) -> dict[str, go.Figure]:
-    """All charts that a survey has data for, by the id that they have in the page."""
+    """All charts that a survey has data for, by their ids in the page."""
     total = survey.counts.total
     drawn = {
         "frequency": frequency(total, figures),
@@ -55,20 +55,20 @@ def frequency(counts: np.ndarray, figures: Imbalance) -> go.Figure:
     """Photos per class in descending order: an exact staircase on a logarithmic axis."""
     ranks, photos = frequency_curve(counts)
     line = go.Scatter(
-        x=[*ranks.tolist(), int(ranks[-1]) + 1],  # the last class, too, is one step wide
+        x=[*ranks.tolist(), int(ranks[-1]) + 1],  # the last class is one step wide, too
         y=[*photos.tolist(), int(photos[-1])],
         mode="lines",
         line={"shape": "hv", "color": BLUE, "width": 2.5},
         hovertemplate="class %{x:,}<br>%{y:,} photos<extra></extra>",
     )
-    figure = _figure([line], "classes, from the largest", "photos per class", figures.ratio)
+    figure = _figure([line], "classes, largest first", "photos per class", figures.ratio)
     for level, name in ((figures.median, f"median {figures.median:g}"), (SMALL_CLASS, "100")):
         if figures.min < level < figures.max:
             line = {"dash": "dot", "width": 1, "color": MUTED}
             figure.add_shape(x0=0, x1=1, xref="paper", y0=level, y1=level, line=line)
             figure.add_annotation(
                 **{"x": 1, "xref": "paper", "xanchor": "right"},
-                **{"y": float(np.log10(level)), "yanchor": "bottom"},  # unlike shapes: the exponent
+                **{"y": float(np.log10(level)), "yanchor": "bottom"},  # here the exponent
                 text=name,
                 showarrow=False,
                 font={"color": MUTED, "size": 12},
@@ -97,7 +97,7 @@ def frequency(counts: np.ndarray, figures: Imbalance) -> go.Figure:
 
 
 def histogram(counts: np.ndarray) -> go.Figure:
-    """Share of classes and of photos by size of class."""
+    """Share of classes and of photos, by class size."""
     bands = size_bands(counts)
     classes, photos = sum(band.classes for band in bands), sum(band.photos for band in bands)
     bars = [
@@ -122,7 +122,7 @@ def histogram(counts: np.ndarray) -> go.Figure:
 
 
 def _hatched(shape: str) -> dict[str, Any]:
-    """White lines over a bar, so that it is told apart without its colour."""
+    """White lines over a bar, so that it can be told apart without its colour."""
     return {
         "shape": shape,
         "fillmode": "overlay",
@@ -144,7 +144,7 @@ def share_held(counts: np.ndarray, figures: Imbalance) -> go.Figure:
         hovertemplate="largest %{x:.2f}% of classes<br>%{y:.1f}% of photos<extra></extra>",
     )
     even = go.Scatter(
-        name="if all were equal",
+        name="if all classes were equal",
         x=[0, 100],
         y=[0, 100],
         mode="lines",
@@ -185,7 +185,7 @@ def class_sizes(splits: dict[str, np.ndarray]) -> go.Figure:
 
 
 def properties(boxes: dict[str, Box]) -> go.Figure:
-    """Box plots of properties of photos that share an axis."""
+    """Box plots of photo properties that share an axis."""
     traces: list[Any] = []
     for name, box in reversed(boxes.items()):
         title, _, factor, _ = PROPERTY_AXES[name]
@@ -196,7 +196,7 @@ def properties(boxes: dict[str, Box]) -> go.Figure:
 
 
 def _box(name: str, box: Box, colour: str, number: str) -> list[Any]:
-    """A box from its five numbers, and dots for the smallest and the largest value."""
+    """A box from its five numbers, with dots for the smallest and the largest value."""
     whole = go.Box(
         name=name,
         y=[name],
@@ -227,7 +227,7 @@ def _box(name: str, box: Box, colour: str, number: str) -> list[Any]:
 
 
 def _boxes(traces: list[Any], axis: str, log: float, rows: int) -> go.Figure:
-    """Box plots in rows; ``log`` is the ratio that a logarithmic axis spans, 0 for an even one."""
+    """Box plots in rows; ``log`` is the ratio that a logarithmic axis spans, 0 for a linear one."""
     figure = _figure(traces, axis, "")
     figure.update_layout(showlegend=False, height=96 + 58 * rows, margin={"t": 8})
     figure.update_xaxes(showgrid=True, rangemode="tozero")
@@ -238,12 +238,12 @@ def _boxes(traces: list[Any], axis: str, log: float, rows: int) -> go.Figure:
 
 
 def _log_ticks(ratio: float) -> int | str:
-    """Ticks at powers of ten, or where there are few of those at 1, 2, 5, 10 and so on."""
+    """Ticks at powers of ten or, if there are few of those, at 1, 2, 5, 10 and so on."""
     return 1 if ratio > 300 else "D2"
 
 
 def _figure(traces: list[Any], x: str, y: str, log_y: float = 0) -> go.Figure:
-    """A figure in the style of the page; ``log_y`` is the ratio that a logarithmic axis spans."""
+    """A figure in the page's style; ``log_y`` is the ratio that a logarithmic axis spans."""
     figure = go.Figure(traces)
     axis = {
         "title": {"font": {"size": 13, "color": MUTED}, "standoff": 8},

@@ -1,6 +1,6 @@
-"""The charts of a report as PNG files (matplotlib), for slides and for where no browser is.
+"""The charts of a report as PNG files (matplotlib), for slides and for use without a browser.
 
-Imported by the ``eda`` command only: matplotlib is in the extra ``eda``.
+Only the ``eda`` command imports this module: matplotlib is in the extra ``eda``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def write_pngs(survey: Survey, figures: Imbalance, report: Path) -> list[Path]:
     """Write every chart beside a report: ``report-frequency.png`` and so on.
 
     Raises:
-        OSError: one cannot be written.
+        OSError: a file cannot be written.
     """
     total = survey.counts.total
     drawn: dict[str, Callable[[Axes], None]] = {
@@ -82,7 +82,7 @@ def _frequency(axes: Axes, counts: np.ndarray) -> None:
     ranks, photos = frequency_curve(counts)
     axes.step([*ranks, ranks[-1] + 1], [*photos, photos[-1]], where="post", color=BLUE, linewidth=2)
     axes.set_xlim(left=0)
-    axes.set(title="Photos per class", xlabel="classes, from the largest", ylabel="photos")
+    axes.set(title="Photos per class", xlabel="classes, largest first", ylabel="photos")
     axes.set_yscale("log")
     axes.grid(axis="y")
     axes.xaxis.set_major_formatter(_COMMAS)
@@ -119,7 +119,7 @@ def _histogram(axes: Axes, counts: np.ndarray) -> None:
 def _concentration(axes: Axes, counts: np.ndarray, figures: Imbalance) -> None:
     classes, photos = concentration(counts)
     axes.plot(100 * classes, 100 * photos, color=BLUE, linewidth=2, label="photos held")
-    axes.plot([0, 100], [0, 100], color=MUTED, linestyle="--", label="if all were equal")
+    axes.plot([0, 100], [0, 100], color=MUTED, linestyle="--", label="if all classes were equal")
     half = 100 * figures.half / figures.classes
     axes.annotate(
         f"half: {figures.half:,} classes",
@@ -127,14 +127,14 @@ def _concentration(axes: Axes, counts: np.ndarray, figures: Imbalance) -> None:
         (half + 8, 40),
         arrowprops={"arrowstyle": "-", "color": MUTED},
     )
-    axes.set(title="What the largest classes hold", xlim=(0, 100), ylim=(0, 102))
+    axes.set(title="Share held by the largest classes", xlim=(0, 100), ylim=(0, 102))
     axes.set(xlabel="largest classes, % of all", ylabel="photos held, %")
     axes.grid(axis="y")
     axes.legend(frameon=False, loc="lower right")
 
 
 def _boxes(survey: Survey) -> Figure:
-    """Photos per class, and the properties of photos where they were looked at."""
+    """Photos per class and, if photos were looked at, their properties."""
     splits = {
         name: (Box.of(values[values > 0]), SPLIT_COLOURS.get(name, BLUE))
         for name, values in survey.counts.splits.items()

@@ -1,6 +1,6 @@
-"""Photos per class, of whatever has classes: a store, a source, a label file, a table of counts.
+"""Photos per class of anything that has classes: a store, source, label file or table of counts.
 
-Of a source only the labels are read where a label file is there: a second at full scale.
+If a source has a label file, only that is read, which takes a second at full scale.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class ClassCounts:
     kind: str
     """``store``, ``source``, ``labels`` (only the label file was read) or ``counts``."""
     where: Path
+    """What was counted."""
     landmark_ids: pa.Array
-    """Strings, one per class."""
+    """One string per class."""
     names: pa.Array
-    """Strings or null, one per class."""
+    """One string or null per class."""
     splits: dict[str, np.ndarray]
-    """Photos per class by split, or under ``all`` alone. Each of shape (classes,), int64."""
+    """Photos per class by split, or under the one key ``all``. Each of shape (classes,), int64."""
 
     @property
     def total(self) -> np.ndarray:
@@ -45,7 +46,7 @@ class ClassCounts:
         return np.stack(list(self.splits.values())).sum(axis=0)
 
     def title(self, label: int) -> str:
-        """What to call a class: its name, or its id."""
+        """What to call a class: its name or, without one, its id."""
         return self.names[label].as_py() or self.landmark_ids[label].as_py()
 
 
@@ -53,12 +54,12 @@ def read_counts(path: Path, options: SourceOptions | None = None) -> ClassCounts
     """Photos per class of a store, a source, a label file or a table of counts.
 
     Args:
-        path: a store; a source as for ``build``; or a CSV file: ``landmark_id,images`` where
-            ``images`` is a number (counts) or ids between blanks (labels), or ``id,landmark_id``.
+        path: a store; any source that ``build`` takes; or a CSV file, either ``id,landmark_id`` or
+            ``landmark_id,images``, where ``images`` is a number or ids separated by blanks.
         options: how a source is read; None detects everything.
 
     Raises:
-        StoreError: none of these.
+        StoreError: it is none of these.
     """
     options = options or SourceOptions()
     layout = options.layout
@@ -108,15 +109,15 @@ def _from_csv(path: Path, names: list[str]) -> ClassCounts:
 
 def _check_rows(path: Path, table: pa.Table) -> None:
     if not len(table):
-        raise StoreError(f"{path}: no classes; it needs a row landmark_id,images for each")
+        raise StoreError(f"{path}: no classes; it needs one row landmark_id,images for each")
     if pc.count_distinct(table["landmark_id"]).as_py() < len(table):
-        raise StoreError(f"{path}: a landmark_id is in several rows; give one row per class")
+        raise StoreError(f"{path}: a landmark_id has several rows; give one row per class")
 
 
 def _of_labels(table: pa.Table, path: Path, names: NameFile | None) -> ClassCounts:
     """Photos per class of a label file: columns ``id`` and ``landmark_id``."""
     if not len(table):
-        raise StoreError(f"{path}: no photo there that has a label")
+        raise StoreError(f"{path}: no photo in it has a label")
     classes, labels = class_table(table["landmark_id"], names)
     counts = np.bincount(labels, minlength=len(classes)).astype(np.int64)
     ids, named = one_array(classes["landmark_id"]), one_array(classes["name"])

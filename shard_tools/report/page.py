@@ -1,6 +1,6 @@
-"""The page of a report: one HTML file with everything in it, nothing fetched (Jinja2, plotly.js).
+"""The page of a report: one self-contained HTML file that fetches nothing (Jinja2, plotly.js).
 
-Imported by the ``eda`` command only: Jinja2 and plotly are in the extra ``eda``.
+Only the ``eda`` command imports this module: Jinja2 and plotly are in the extra ``eda``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from shard_tools.report.survey import Portrait, Survey
 _KINDS = {
     "store": "A store built by glr-shard",
     "source": "A source of photos, not yet packed",
-    "labels": "A label file; photos were not looked at",
+    "labels": "A label file; no photos were opened",
     "counts": "A table of photos per class",
 }
-_BOX = "Box: middle half, with the median. Whiskers: 1st to 99th percentile. Dots: extremes."
+_BOX = "Box: middle half and median. Whiskers: 1st to 99th percentile. Dots: extremes."
 
 
 def render(survey: Survey, figures: Imbalance) -> str:
-    """The whole page."""
+    """The whole page as HTML."""
     drawn = charts(survey, figures)
     environment = Environment(
         loader=PackageLoader("shard_tools.report"), autoescape=True, undefined=StrictUndefined
@@ -38,7 +38,7 @@ def render(survey: Survey, figures: Imbalance) -> str:
         subtitle=f"{_KINDS[survey.counts.kind]}: {survey.counts.where}",
         headline=_headline(survey, figures),
         charts=data,
-        # Within a script element, "</" is all that could end it early.
+        # Only "</" could end the script element early.
         charts_json=Markup(json.dumps(data).replace("</", "<\\/")),
         plotly_js=Markup(get_plotlyjs()),
         texts=_texts(survey, figures),
@@ -48,7 +48,7 @@ def render(survey: Survey, figures: Imbalance) -> str:
         largest=[_card(portrait) for portrait in survey.largest],
         rarest=[_card(portrait) for portrait in survey.rarest],
         photos=survey.counts.kind in ("store", "source"),
-        footer="Drawn by glr-shard eda. This file holds everything it shows and fetches nothing.",
+        footer="Made by glr-shard eda. This file is self-contained and fetches nothing.",
     )
 
 
@@ -58,10 +58,10 @@ def _headline(survey: Survey, figures: Imbalance) -> list[dict[str, str]]:
         ("Classes", f"{figures.classes:,}", f"{figures.singletons:,} with a single photo"),
         ("Largest class", f"{figures.max:,}", f"{figures.max / figures.photos:.2%} of all photos"),
         ("Median class", f"{figures.median:g}", f"mean {figures.mean:.1f}, smallest {figures.min}"),
-        ("Gini", f"{figures.gini:.3f}", "0 even, 1 all in one class"),
+        ("Gini", f"{figures.gini:.3f}", "0: all classes equal, 1: one has all"),
         (f"Under {SMALL_CLASS} photos", f"{figures.small:.1%}", "of the classes"),
         ("Largest : smallest", f"{figures.ratio:,.0f} : 1", f"of {figures.classes:,} classes"),
-        ("Half of the photos", f"{figures.half:,}", "classes hold them"),
+        ("Half of the photos", f"{figures.half:,}", "are in that many classes"),
     ]
     return [{"name": name, "value": value, "note": note} for name, value, note in items]
 
@@ -69,7 +69,7 @@ def _headline(survey: Survey, figures: Imbalance) -> list[dict[str, str]]:
 def _size(survey: Survey) -> str:
     size = survey.properties.get("bytes")
     if size is None:
-        return "photos not looked at"
+        return "no photos were opened"
     if survey.counts.kind == "store":
         return f"{_gigabytes(float(size.sum()))} of JPEG"
     return f"about {_gigabytes(float(size.mean() * survey.counts.total.sum()))}"
@@ -83,28 +83,28 @@ def _texts(survey: Survey, figures: Imbalance) -> dict[str, str]:
     share = figures.half / figures.classes
     looked_at = survey.looked_at[0].upper() + survey.looked_at[1:]
     return {
-        "frequency": f"Each class one step to the right. The largest has {figures.max:,} photos, "
+        "frequency": f"Classes from largest to smallest. The largest has {figures.max:,} photos; "
         f"half of all classes have {figures.median:g} or fewer.",
         "histogram": f"{figures.small:.1%} of the classes have fewer than {SMALL_CLASS} photos.",
-        "concentration": f"Half of all photos are of {figures.half:,} classes, "
-        f"{share:.1%} of them all.",
-        "boxes": f"Classes without a photo are left out. {_BOX}",
-        "splits": "Photos that are trained on, chosen with, and tested on.",
+        "concentration": f"Half of all photos are in the {figures.half:,} largest classes, "
+        f"{share:.1%} of all classes.",
+        "boxes": f"Classes without photos are left out. {_BOX}",
+        "splits": "Photos for training, validation and testing.",
         "rejected": _left_out(survey),
-        "duplicates": "The same picture more than once, to the byte or nearly; see duplicates.csv.",
+        "duplicates": "Identical files and near-identical pictures; duplicates.csv lists them.",
         "properties": f"{looked_at}. {_BOX}",
-        "largest": "With one of their photos, drawn at random."
+        "largest": "Each with one of its photos, drawn at random."
         if survey.properties
         else "By number of photos.",
-        "rarest": "Those with the fewest photos; of equals the last by id.",
+        "rarest": "Those with the fewest photos; ties go to the last by id.",
     }
 
 
 def _left_out(survey: Survey) -> str:
     if survey.counts.kind == "store":
-        return "Each is listed in rejected.csv." if survey.rejected else "Nothing was left out."
-    found = "Known from its files and labels" if survey.rejected else "Nothing so far"
-    return f"{found}; photos are decoded when the store is built."
+        return "rejected.csv lists each of them." if survey.rejected else "No photo was rejected."
+    found = "Found from files and labels alone" if survey.rejected else "None so far"
+    return f"{found}; photos are decoded only when a store is built."
 
 
 def _splits(survey: Survey) -> list[dict[str, Any]]:

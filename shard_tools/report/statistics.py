@@ -1,6 +1,6 @@
-"""Statistics of a collection of photos: pure functions of counts and sizes, no file, no figure.
+"""Statistics of a collection of photos: pure functions of counts and sizes; no files, no drawing.
 
-Every chart needs few points, whatever the number of classes: a curve over descending counts needs
+Whatever the number of classes, every chart needs few points: a curve over descending counts needs
 one point for each distinct count, a box plot five numbers.
 """
 
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 SMALL_CLASS = 100
-"""Classes with fewer photos are counted as small, as in the literature on this data set."""
+"""Classes with fewer photos count as small, as in the literature on this data set."""
 CURVE_POINTS = 4_000
+"""Most points of a curve over all classes."""
 
 
 @dataclass(frozen=True)
@@ -24,24 +25,24 @@ class Imbalance:
     photos: int
     max: int
     min: int
-    """Of the classes that have photos."""
+    """Photos of the smallest class that has any."""
     median: float
     mean: float
     gini: float
-    """0 where all classes are of equal size, close to 1 where one has everything."""
+    """0 if all classes are the same size, close to 1 if one class has everything."""
     ratio: float
     """Largest class over smallest."""
     small: float
     """Share of classes with fewer than ``SMALL_CLASS`` photos, 0 to 1."""
     singletons: int
-    """Classes of one photo."""
+    """Number of classes with a single photo."""
     half: int
-    """The largest classes that hold half of all photos."""
+    """How many of the largest classes hold half of all photos."""
     effective: float
-    """Number of equally large classes that would have the same entropy: exp(entropy)."""
+    """How many classes of equal size would have the same entropy: exp(entropy)."""
 
     def as_dict(self) -> dict[str, Any]:
-        """By name, for JSON."""
+        """The figures by name, for JSON."""
         return asdict(self)
 
 
@@ -49,10 +50,10 @@ def imbalance(counts: np.ndarray) -> Imbalance:
     """Imbalance figures of photos per class.
 
     Args:
-        counts: of shape (classes,), integers; classes of no photos are left out.
+        counts: shape (classes,), integers; classes without photos are left out.
 
     Raises:
-        ValueError: no photos at all.
+        ValueError: there are no photos at all.
     """
     counts = np.sort(counts[counts > 0].astype(np.int64))
     if not len(counts):
@@ -81,12 +82,12 @@ def frequency_curve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Photos per class in descending order, as a staircase.
 
-    One corner for each distinct count makes it exact: 1,580,470 photos of 81,313 classes have 700.
-    If there are more than ``points``, corners are left out at even distances.
+    One corner for each distinct count makes it exact: 1,580,470 photos of 81,313 classes need 700.
+    If there are more than ``points``, corners are left out at regular intervals.
 
     Returns:
-        Ranks, from 1, where a step begins, and the last rank; the photos of each class from there
-        on. Both of shape (corners,), int64.
+        The ranks, from 1, at which a step begins, and the last rank; the photos of each class from
+        there on. Both of shape (corners,), int64.
     """
     descending = np.sort(counts[counts > 0].astype(np.int64))[::-1]
     starts = np.flatnonzero(np.concatenate([[True], np.diff(descending) != 0]))
@@ -101,15 +102,15 @@ class Band:
     """Classes of similar size."""
 
     low: int
-    """Photos per class, from."""
+    """Fewest photos per class."""
     high: int
-    """Photos per class, to, included."""
+    """Most photos per class."""
     classes: int
     photos: int
 
     @property
     def label(self) -> str:
-        """Such as ``8–15``."""
+        """The range as text, such as ``8–15``."""
         return f"{self.low:,}" if self.low == self.high else f"{self.low:,}–{self.high:,}"
 
 
@@ -130,11 +131,11 @@ def size_bands(counts: np.ndarray) -> list[Band]:
 
 
 def concentration(counts: np.ndarray, points: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Share of all photos that the largest classes hold (a Lorenz curve from its upper end).
+    """Share of all photos that the largest classes hold (a Lorenz curve read from its upper end).
 
     Returns:
-        Share of classes, from the largest on, and share of photos. Both of shape (at most points,),
-        from 0 to 1.
+        Share of classes, largest first, and share of photos: from 0 to 1, both of the same length,
+        at most ``points + 1``.
     """
     descending = np.sort(counts[counts > 0].astype(np.int64))[::-1]
     held = np.concatenate([[0], np.cumsum(descending)]) / descending.sum()
@@ -146,7 +147,7 @@ def concentration(counts: np.ndarray, points: int = 200) -> tuple[np.ndarray, np
 
 @dataclass(frozen=True)
 class Box:
-    """What a box plot shows of many values."""
+    """The numbers that a box plot shows."""
 
     low: float
     """First percentile: the lower whisker."""
@@ -169,7 +170,7 @@ class Box:
 
 
 def largest(counts: np.ndarray, number: int) -> np.ndarray:
-    """Labels of the classes with the most photos, descending; of equals the lower label first."""
+    """Labels of the classes with the most photos, descending; ties go to the lower label."""
     order = np.argsort(-counts.astype(np.int64), kind="stable")
     return order[: min(number, int((counts > 0).sum()))]
 
@@ -177,6 +178,7 @@ def largest(counts: np.ndarray, number: int) -> np.ndarray:
 def rarest(counts: np.ndarray, number: int) -> np.ndarray:
     """Labels of the classes with the fewest photos but at least one, ascending.
 
-    The order of :func:`largest` from its other end, so that none is among both before all are.
+    This is the order of :func:`largest` reversed, so a class is in both lists only if the lists
+    together are longer than the number of classes.
     """
     return largest(counts, len(counts))[::-1][:number]

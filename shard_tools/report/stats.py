@@ -17,8 +17,8 @@ from shard_tools.store.store import Store
 PHOTO_FIGURES = ("width", "height", "aspect", "bytes")
 _WHAT = {
     "store": "store",
-    "source": "source, as listed",
-    "labels": "from the label file alone; photos not looked at",
+    "source": "source, as listed; not yet packed",
+    "labels": "from the label file alone; no photos were opened",
     "counts": "table of counts",
 }
 
@@ -29,10 +29,10 @@ def collect(path: Path, options: SourceOptions | None = None, top: int = 10) -> 
     Args:
         path: what :func:`~shard_tools.report.class_counts.read_counts` takes.
         options: how a source is read; None detects everything.
-        top: number of classes that are named.
+        top: how many of the largest classes to list.
 
     Raises:
-        StoreError: nothing there to count.
+        StoreError: there is nothing to count.
     """
     if top < 0:
         raise StoreError(f"--top is {top}; it must be 0 or more")
@@ -75,7 +75,7 @@ def _store_figures(store: Store) -> dict[str, Any]:
 
 
 def text(figures: dict[str, Any]) -> str:
-    """The figures in a few lines."""
+    """The figures as a few lines of text."""
     lines = [
         f"{figures['path']} ({_WHAT[figures['kind']]})",
         f"photos      {figures['photos']:,}",
@@ -87,10 +87,10 @@ def text(figures: dict[str, Any]) -> str:
         f"per class   max {figures['max']:,}, min {figures['min']:,}, "
         f"median {figures['median']:g}, mean {figures['mean']:.1f}",
         f"imbalance   Gini {figures['gini']:.3f}, largest : smallest {figures['ratio']:,.0f} : 1",
-        f"small       {figures['small']:.1%} of the classes have under {SMALL_CLASS} photos, "
+        f"small       {figures['small']:.1%} of the classes have fewer than {SMALL_CLASS} photos, "
         f"{figures['singletons']:,} have one",
-        f"half        of the photos are of the {figures['half']:,} largest classes; "
-        f"as uneven as {figures['effective']:,.0f} equal ones",
+        f"half        of the photos are in the {figures['half']:,} largest classes; "
+        f"same entropy as {figures['effective']:,.0f} equal classes",
     ]
     if "photo" in figures:
         lines += _photo_lines(figures)

@@ -13,11 +13,11 @@ SPLIT_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
 
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
-#: Property -> title, unit on the axis, factor from the property to the unit, logarithmic.
+#: Property -> title, unit on the axis, factor that converts to the unit, logarithmic axis or not.
 PROPERTY_AXES = {
     "width": ("Width", "pixels", 1.0, False),
     "height": ("Height", "pixels", 1.0, False),
-    "aspect": ("Aspect", "width : height", 1.0, False),
+    "aspect": ("Aspect ratio", "width : height", 1.0, False),
     "bytes": ("File size", "kB", 1e-3, True),
 }
 

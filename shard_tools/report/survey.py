@@ -1,8 +1,8 @@
-"""What a report looks at: class sizes, photo properties, sample photos, rejects, duplicates.
+"""Collects what a report shows: class sizes, photo properties, sample photos, rejects, duplicates.
 
-Collected from a store (all photos, from its table), a source (headers of a sample of its photos) or
-a table of counts (class sizes alone). Statistics are in
-:mod:`shard_tools.report.statistics`, drawing elsewhere.
+A store gives all of it, from its tables; a source gives the headers of a sample of its photos; a
+table of counts gives class sizes alone. Statistics are in
+:mod:`shard_tools.report.statistics`, drawing is in the ``charts`` modules.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from shard_tools.store.store import Store, holds_store, read_photo, read_store_c
 PROPERTIES = ("width", "height", "aspect", "bytes")
 SHOWN_CLASSES = 12
 _THUMBNAIL = (168, 126)
-"""Width and height in pixels: twice what the page shows, for sharp screens."""
+"""Width and height in pixels."""
 _TRIES = 5
+"""Photos of a class that are tried before it is shown without one."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +44,25 @@ class Portrait:
     landmark_id: str
     photos: int
     thumbnail: bytes | None
-    """JPEG; None where no photo could be shown."""
+    """JPEG; None if no photo could be shown."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything that a report shows, before it is drawn."""
+    """Everything a report shows, before it is drawn."""
 
     counts: ClassCounts
     properties: dict[str, np.ndarray] = field(default_factory=dict)
-    """Width and height in pixels, aspect (width over height) and bytes of photos, by the names in
-    ``PROPERTIES``. Each of shape (photos looked at,)."""
+    """Width and height in pixels, aspect (width over height) and bytes of the photos looked at, by
+    the names in ``PROPERTIES``. Each of shape (photos,)."""
     looked_at: str = "no photos"
-    """Which photos the properties are of, in words."""
+    """Which photos the properties come from, in words."""
     largest: tuple[Portrait, ...] = ()
     rarest: tuple[Portrait, ...] = ()
     rejected: dict[str, int] = field(default_factory=dict)
-    """Number by reason."""
+    """Number of rejected photos by reason."""
     duplicates: dict[str, int] = field(default_factory=dict)
-    """What was found of duplicates, in words, and how many."""
+    """Counts of duplicates, each under a description in words."""
 
 
 def take_survey(
@@ -71,12 +72,12 @@ def take_survey(
 
     Args:
         path: what :func:`~shard_tools.report.class_counts.read_counts` takes.
-        sample: photos of a source whose headers are read, at most.
-        seed: of the choice of those, and of the photos shown.
+        sample: most photos of a source whose headers are read.
+        seed: chooses those photos, and the ones that are shown.
         options: how a source is read; None detects everything.
 
     Raises:
-        StoreError: nothing there to look at.
+        StoreError: there is nothing to look at.
     """
     options = options or SourceOptions()
     if sample < 1:
@@ -98,7 +99,7 @@ def _checked(survey: Survey) -> Survey:
 
 
 def _counts_alone(path: Path, options: SourceOptions) -> ClassCounts | None:
-    """Of a CSV file without photos; None for a source that is a file."""
+    """Class sizes from a CSV file without photos; None if the file is a source of photos."""
     if options.layout is not None or path.suffix.lower() != ".csv":
         return None
     counts = read_counts(path)
@@ -106,7 +107,7 @@ def _counts_alone(path: Path, options: SourceOptions) -> ClassCounts | None:
 
 
 def _shown(counts: ClassCounts) -> int:
-    """Classes shown at either end: no class at both."""
+    """How many classes to show at either end, so that none is shown at both."""
     return min(SHOWN_CLASSES, max(int((counts.total > 0).sum()) // 2, 1))
 
 
@@ -153,7 +154,7 @@ def _of_source(records: Records, path: Path, sample: int, rng: np.random.Generat
         records.reader.of(records.photos.take(rows)), paths.take(rows).to_pylist()
     )
     what = f"{len(rows):,} photos" if len(rows) < len(paths) else f"all {len(paths):,} photos"
-    chosen = f", drawn at random of {len(paths):,}" if len(rows) < len(paths) else ""
+    chosen = f", drawn at random from {len(paths):,}" if len(rows) < len(paths) else ""
     unread = f"; {bad:,} of them could not be opened" if bad else ""
     reasons = pc.value_counts(records.rejected["reason"]).to_pylist()
     return Survey(
@@ -172,10 +173,10 @@ def _properties(width: np.ndarray, height: np.ndarray, size: np.ndarray) -> dict
 
 
 def _headers(reader: PhotoReader, paths: list[str]) -> tuple[np.ndarray, int]:
-    """Width, height (pixels, upright) and bytes of photos, and how many could not be opened.
+    """Read width and height (in pixels, upright) and size (in bytes) of photos.
 
     Returns:
-        Shape (photos, 3), int64; a number.
+        Shape (photos, 3), int64; and how many photos could not be opened.
     """
     values: list[tuple[int, int, int]] = []
     bad = 0
@@ -185,7 +186,7 @@ def _headers(reader: PhotoReader, paths: list[str]) -> tuple[np.ndarray, int]:
             with _opened(data) as image:
                 turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
                 width, height = image.size[::-1] if turned else image.size
-        except Exception:  # a damaged photo: Pillow raises whatever it trips over
+        except Exception:  # a damaged photo makes Pillow raise all kinds of errors
             bad += 1
         else:
             values.append((width, height, len(data)))
@@ -195,7 +196,7 @@ def _headers(reader: PhotoReader, paths: list[str]) -> tuple[np.ndarray, int]:
 @contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd EXIF, large photos: of no matter here
+        warnings.simplefilter("ignore")  # odd EXIF, large photos: irrelevant here
         with Image.open(io.BytesIO(data)) as image:
             yield image
 
@@ -207,7 +208,7 @@ def _portraits(
     read: Callable[[int], bytes],
     rng: np.random.Generator,
 ) -> tuple[Portrait, ...]:
-    """Classes with a thumbnail each, of a photo drawn at random among theirs."""
+    """Classes, each with a thumbnail of one of its photos, drawn at random."""
     portraits = []
     for label in choose(counts.total, _shown(counts)).tolist():
         rows = rng.permutation(np.flatnonzero(labels == label))[:_TRIES]
@@ -217,12 +218,12 @@ def _portraits(
 
 
 def thumbnail(read: Callable[[int], bytes], row: int) -> bytes | None:
-    """A small JPEG of a photo, cut to one shape; None if it cannot be decoded."""
+    """A small JPEG of a photo, cropped to a fixed shape; None if it cannot be decoded."""
     try:
         with _opened(read(row)) as image:
             image.draft("RGB", (2 * _THUMBNAIL[0], 2 * _THUMBNAIL[1]))
             small = ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), _THUMBNAIL)
-    except Exception:  # a damaged photo: Pillow raises whatever it trips over
+    except Exception:  # a damaged photo makes Pillow raise all kinds of errors
         return None
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80)
@@ -243,8 +244,8 @@ def _duplicates(store: Store) -> dict[str, int]:
         return {}
     conflicting = table.filter(pc.equal(table["label_conflict"], "true"))
     return {
-        "photos with a copy": len(table),
-        "of them equal to the byte": len(table.filter(pc.equal(table["kind"], "exact"))),
-        "groups of copies": pc.count_distinct(table["group"]).as_py(),
+        "photos with a duplicate": len(table),
+        "of them identical files": len(table.filter(pc.equal(table["kind"], "exact"))),
+        "groups of duplicates": pc.count_distinct(table["group"]).as_py(),
         "of them with several labels": pc.count_distinct(conflicting["group"]).as_py(),
     }

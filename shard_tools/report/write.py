@@ -1,6 +1,6 @@
-"""A report on a store, a source or a table of counts: one HTML file, and the charts as PNG files.
+"""Writes a report on a store, a source or a table of counts: one HTML file, and charts as PNGs.
 
-Plotly, Jinja2 and matplotlib are imported only when a report is written: they are in an extra.
+Plotly, Jinja2 and matplotlib are in an extra, so they are imported only when a report is written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from shard_tools.report.survey import take_survey
 from shard_tools.sources.layout import SourceOptions
 
 DEFAULT_SAMPLE = 2_000
+"""Photos of a source whose headers are read."""
 
 
 def write_report(
@@ -26,22 +27,23 @@ def write_report(
     """Write a report.
 
     Args:
-        path: a store, a source as for ``build``, a label file, or a CSV of photos per class.
+        path: a store, any source that ``build`` takes, a label file, or a CSV of photos per class.
         out: the HTML file; PNGs are written beside it.
-        sample: photos of a source whose headers are read, at most.
-        seed: of the photos that are shown and sampled.
+        sample: most photos of a source whose headers are read.
+        seed: chooses the photos that are sampled and shown.
         options: how a source is read; None detects everything.
 
     Returns:
         The files that were written, the page first.
 
     Raises:
-        StoreError: nothing to report on, ``out`` cannot be written, or the extra is not installed.
+        StoreError: there is nothing to report on, ``out`` cannot be written, or the extra is not
+            installed.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise StoreError(f"--out {out}: name an .html file")
     if not out.parent.is_dir():
-        raise StoreError(f"--out {out}: no folder {out.parent}; make it first")
+        raise StoreError(f"--out {out}: there is no folder {out.parent}; create it first")
     try:
         from shard_tools.report.charts_png import write_pngs
         from shard_tools.report.page import render

@@ -75,10 +75,10 @@ def test_csv_files(text: str, kind: str, total: list[int], tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("landmark_id,images\n7,30\n7,2\n", "is in several rows"),
+        ("landmark_id,images\n7,30\n7,2\n", "has several rows"),
         ("landmark_id,images\n", "no classes"),
         ("landmark_id,images\n7,0\n", "no photos there"),
-        ("id,landmark_id\n", "no photo there that has a label"),
+        ("id,landmark_id\n", "no photo in it has a label"),
         ("a,b\n1,2\n", "needs columns path and landmark_id"),
     ],
 )
@@ -128,7 +128,7 @@ def test_show_user_errors(store: Path, tmp_path: Path, capsys: pytest.CaptureFix
     key = Store.open(store).samples()["key"][0].as_py()
     for arguments, message in (
         ([str(store), "none"], "no photo or shard 'none'"),
-        ([str(store), "val-000000", "--out", "x"], "is a shard; name a photo"),
+        ([str(store), "val-000000", "--out", "x"], "is a shard, not a photo"),
         ([str(store), key, "--out", str(tmp_path / "no" / "x.jpg")], "cannot be written"),
         ([str(tmp_path / "none"), key], "no such store folder"),
     ):

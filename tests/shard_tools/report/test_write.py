@@ -82,7 +82,7 @@ def test_duplicates(store: Path, tmp_path: Path) -> None:
 
 def test_a_survey_of_a_source(source: Path) -> None:
     survey = take_survey(source, sample=5)
-    assert survey.looked_at == "the headers of 5 photos, drawn at random of 20"
+    assert survey.looked_at == "the headers of 5 photos, drawn at random from 20"
     assert len(survey.properties["bytes"]) == 5
     assert survey.rejected == {"not in train.csv": 1}
     assert "all 20 photos" in take_survey(source, sample=99).looked_at
