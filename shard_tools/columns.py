@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def read_csv(
     Raises:
         StoreError: no such file, or columns missing, or not a CSV file.
     """
+    data = _as_utf8(path, data)
     names = column_names(path, data)
     missing = [name for name in (*columns, *carry) if name not in names]
     if missing:
@@ -60,8 +62,8 @@ def read_csv(
         file = path if data is None else pa.BufferReader(data)
         options = csv.ReadOptions(block_size=_BLOCK)
         table = csv.read_csv(file, read_options=options, convert_options=convert)
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _not_csv(path, error) from None
     texts = [pc.utf8_trim_whitespace(table[name]) for name in columns]
     return pa.table([*texts, *(table[name] for name in carry)], [*columns, *carry])
 
@@ -72,11 +74,39 @@ def column_names(path: Path, data: bytes | None = None) -> list[str]:
     Raises:
         StoreError: no such file, or not a CSV file.
     """
+    data = _as_utf8(path, data)
     if data is None and not path.is_file():
         raise StoreError(f"{path}: no such file")
     try:
         options = csv.ReadOptions(block_size=_BLOCK)
         with csv.open_csv(path if data is None else pa.BufferReader(data), options) as reader:
             return reader.schema.names
-    except (pa.ArrowException, OSError) as error:
-        raise StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise _not_csv(path, error) from None
+
+
+def _as_utf8(path: Path, data: bytes | None) -> bytes | None:
+    """The content of a CSV file if it is UTF-16, as spreadsheets write it, in UTF-8; else ``data``.
+
+    Raises:
+        StoreError: UTF-16 that is damaged.
+    """
+    try:
+        if data is None:
+            if not path.is_file():
+                return None
+            with path.open("rb") as file:
+                head = file.read(2)
+        else:
+            head = data[:2]
+        if head not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return data
+        return (path.read_bytes() if data is None else data).decode("utf-16").encode()
+    except (OSError, UnicodeError) as error:
+        raise _not_csv(path, error) from None
+
+
+def _not_csv(path: Path, error: Exception) -> StoreError:
+    if isinstance(error, UnicodeError) or "invalid UTF8" in str(error):
+        return StoreError(f"{path}: is not UTF-8 text; save it as CSV in UTF-8")
+    return StoreError(f"{path}: not a CSV file ({' '.join(str(error).split())})")

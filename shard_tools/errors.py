@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 
 class StoreError(Exception):
-    """Something a user can put right about a source or a store; the message is one line."""
+    """Something a user can fix about a source or a store; the message is one line.
+
+    Control characters, which names of files and columns may hold, are shown escaped: a message must
+    not break into several lines, nor command a terminal.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_CONTROL.sub(lambda found: repr(found[0])[1:-1], str(message)))
 
 
 class PhotoError(Exception):

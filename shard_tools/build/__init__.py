@@ -5,8 +5,8 @@ options and seed), packs the shards in parallel, and writes tables and manifest.
 execute the plan, so the bytes do not depend on their number or on interruptions.
 """
 
-from shard_tools.build.builder import BuildInterruptedError, build_store
+from shard_tools.build.builder import BuildInterruptedError, build_store, preview
 from shard_tools.build.options import BuildOptions
 from shard_tools.build.tables import Summary
 
-__all__ = ["BuildInterruptedError", "BuildOptions", "Summary", "build_store"]
+__all__ = ["BuildInterruptedError", "BuildOptions", "Summary", "build_store", "preview"]

@@ -10,8 +10,10 @@ import errno
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 
 from shard_tools.build.assign import assign
@@ -26,7 +28,9 @@ from shard_tools.duplicates.policy import deduplicated
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import explained
 from shard_tools.sources.detect import read_source
+from shard_tools.sources.look import describe, doubts
 from shard_tools.sources.records import Records
+from shard_tools.store import SPLITS
 from shard_tools.store.layout import FORMAT_VERSION, WORK
 from shard_tools.workers.executor import Executor
 
@@ -35,8 +39,40 @@ class BuildInterruptedError(StoreError):
     """The build was stopped with Ctrl-C; the message says how to go on."""
 
 
+#: Shown what was understood of a source, and what speaks against it, before anything is packed;
+#: raises to stop the build.
+Look = Callable[[list[str], list[str]], None]
+
+
+def preview(options: BuildOptions, show: Callable[[str], object]) -> None:
+    """Say how a build would understand its source, without writing anything.
+
+    Duplicates are not looked for.
+
+    Args:
+        options: what to build.
+        show: called with each line.
+
+    Raises:
+        StoreError: the source cannot be read.
+    """
+    found = read_source(options.source, options.reading)
+    records = subset(found, options)
+    for line in describe(records):
+        show(line)
+    assigned = assign(records, options)
+    counts = np.bincount(assigned.splits, minlength=len(SPLITS)).tolist()
+    pairs = zip(SPLITS, counts, strict=True)
+    show("would be  " + ", ".join(f"{name} {count:,}" for name, count in pairs))
+    for note in (*assigned.notes, *doubts(options.source, found)):
+        show(f"note      {note}")
+
+
 def build_store(
-    options: BuildOptions, workers: int | Executor, progress: bool | None = None
+    options: BuildOptions,
+    workers: int | Executor,
+    progress: bool | None = None,
+    look: Look | None = None,
 ) -> Summary:
     """Build a store, or go on with one that was interrupted.
 
@@ -44,6 +80,7 @@ def build_store(
         options: what to build.
         workers: processes that pack, or where else to do it; the result does not depend on it.
         progress: show a bar; None shows it where stderr is a terminal.
+        look: shown what was understood of the source before anything is packed; raises to stop.
 
     Raises:
         StoreError: a bad source or option, a full disk, a dead worker: whatever a user can fix.
@@ -57,7 +94,10 @@ def build_store(
         raise StoreError(f"--out {options.out}: {error}") from None
     if options.source.exists():
         executor.prepare(pack_shard)
-    records = subset(read_source(options.source, options.reading), options)
+    found = read_source(options.source, options.reading)
+    records = subset(found, options)
+    if look is not None:
+        look(describe(records), doubts(options.source, found))
     records = _without_leaks(records, options, executor, progress)
     assigned = assign(records, options)
     options = replace(options, splits=assigned.chosen)

@@ -9,6 +9,7 @@ from pathlib import Path
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import location
 from shard_tools.sources import LAYOUTS, SourceOptions
+from shard_tools.sources.layout import CLASS_LEVELS
 from shard_tools.workers import EXECUTORS, Executor
 
 
@@ -37,17 +38,56 @@ def add_looked_at(parser: argparse.ArgumentParser) -> None:
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--layout`` and ``--labels``."""
+    """``--layout``, ``--labels``, ``--columns``, ``--root`` and ``--classes``."""
     add = parser.add_argument
     add("--layout", choices=tuple(LAYOUTS), help="source layout (default: auto-detected)")
     text = "label file, such as train.csv (default: the one beside the photos)"
     add("--labels", type=Path, metavar="FILE", help=text)
+    text = (
+        "what the columns of a table are called, such as path=image,label=species,split=fold "
+        "(default: found by their usual names)"
+    )
+    add("--columns", metavar="WHAT=NAME,...", help=text)
+    text = "folder that the paths of a table are relative to (default: that of the table)"
+    add("--root", type=Path, metavar="DIR", help=text)
+    text = (
+        "which of nested class folders is the class: the innermost (leaf), the outermost (top) or "
+        "all of them (path) (default: the one that holds the photos, if that is clear)"
+    )
+    add("--classes", choices=CLASS_LEVELS, help=text)
 
 
 def source_options(parsed: argparse.Namespace) -> SourceOptions:
-    """How to read the source: the options of :func:`add_source_options`, and ``--carry``."""
-    carry = tuple(name.strip() for name in (getattr(parsed, "carry", None) or "").split(","))
-    return SourceOptions(parsed.layout, parsed.labels, carry if carry != ("",) else ())
+    """How to read the source, from the arguments of :func:`add_source_options` and of ``build``."""
+    return SourceOptions(
+        layout=parsed.layout,
+        labels=parsed.labels,
+        carry=comma_list(getattr(parsed, "carry", None)),
+        columns=_pairs(parsed.columns),
+        root=parsed.root,
+        classes=parsed.classes,
+        group_by=getattr(parsed, "group_by", None),
+    )
+
+
+def comma_list(text: str | None) -> tuple[str, ...]:
+    """The parts of a text such as ``a, b``; none for an empty one."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _pairs(text: str | None) -> tuple[tuple[str, str], ...]:
+    pairs = [tuple(part.strip() for part in pair.split("=", 1)) for pair in comma_list(text)]
+    bad = next((pair for pair in pairs if len(pair) != 2 or not all(pair)), None)
+    if bad is not None:
+        raise StoreError(f"--columns {text}: give pairs such as path=image,label=species")
+    return tuple((what, name) for what, name in pairs)
+
+
+def source_path(text: str) -> Path:
+    """The path of a source; an empty one, which would mean this folder, is a mistake."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; give the folder, zip or table of the photos")
+    return Path(text)
 
 
 def add_executor(parser: argparse.ArgumentParser) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from shard_tools.build import BuildOptions, build_store
+from shard_tools.build import BuildOptions, build_store, preview
+from shard_tools.build.classes import read_class_file
+from shard_tools.build.options import GIVEN
 from shard_tools.build.plan import DEFAULT_SHARD_SIZE
 from shard_tools.build.splits import DEFAULT_FRACTIONS, parse_fractions
 from shard_tools.cli.arguments import (
     add_executor,
     add_source_options,
+    comma_list,
     executor,
     path_or_url,
     source_options,
+    source_path,
 )
 from shard_tools.duplicates import DUPLICATE_MODES
+from shard_tools.errors import StoreError
 from shard_tools.photos import CHECKS, PhotoOptions
 from shard_tools.sources import LAYOUTS
 
@@ -26,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``glr-shard build``."""
     add = parser.add_argument
     sources = "; ".join(layout.help for layout in LAYOUTS.values())
-    add("--source", type=Path, required=True, metavar="PATH", help=f"the photos: {sources}")
+    add("--source", type=source_path, required=True, metavar="PATH", help=f"the photos: {sources}")
     add("--out", required=True, metavar="STORE", help="folder of the new store, or s3://...")
     add_source_options(parser)
     text = "columns of the label file to carry into samples.parquet, such as capture_year"
@@ -53,9 +58,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--top-classes", type=int, metavar="N", help="keep only the N largest classes")
     text = "keep only classes with at least N photos (default: %(default)s)"
     add("--min-images", type=int, default=1, metavar="N", help=text)
+    text = "leave out these classes, by landmark id or name"
+    add("--exclude-classes", metavar="CLASS,...", help=text)
+    text = "only the classes in this file: a landmark id or name a line"
+    add("--classes-file", type=Path, metavar="FILE", help=text)
+    text = (
+        "label the classes as a store or a trained run does, to evaluate its model on these photos"
+    )
+    add("--classes-of", type=Path, metavar="RUN|STORE", help=text)
     default = ",".join(f"{fraction:.2f}" for fraction in DEFAULT_FRACTIONS)
-    text = "shares of train, val and test in each class (default: %(default)s)"
-    add("--splits", default=default, metavar="T,V,T", help=text)
+    text = (
+        "shares of train, val and test in each class, or given for the splits of the source "
+        f"(default: those of the source if it has any, else {default})"
+    )
+    add("--splits", metavar="T,V,T|given", help=text)
+    text = "column of the label file; photos with the same value are kept in one split"
+    add("--group-by", metavar="COLUMN", help=text)
+    text = "print how the source was understood, and stop"
+    add("--dry-run", action="store_true", help=text)
+    text = "build even if the way in which the source was understood looks wrong"
+    add("--yes", action="store_true", help=text)
     text = "seed of the split and the shuffle (default: %(default)s)"
     add("--seed", type=int, default=0, metavar="N", help=text)
     text = "most photos in a shard (default: %(default)s)"
@@ -64,7 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Build the store and print a summary."""
+    """Print how the source was understood, build the store, print what became of the photos."""
+    splits = parsed.splits
     options = BuildOptions(
         source=parsed.source,
         out=path_or_url(parsed.out),
@@ -73,9 +96,21 @@ def run(parsed: argparse.Namespace) -> int:
         photo=PhotoOptions(parsed.resize_short, parsed.quality, check=parsed.check),
         top_classes=parsed.top_classes,
         min_images=parsed.min_images,
-        splits=parse_fractions(parsed.splits),
+        exclude_classes=comma_list(parsed.exclude_classes),
+        only_classes=read_class_file(parsed.classes_file) if parsed.classes_file else (),
+        classes_of=parsed.classes_of,
+        splits=splits if splits in (None, GIVEN) else parse_fractions(splits),
         seed=parsed.seed,
         shard_size=parsed.shard_size,
     )
-    print(build_store(options, executor(parsed)).text())
+    if parsed.dry_run:
+        preview(options, show=print)
+        return 0
+
+    def look(lines: list[str], doubts: list[str]) -> None:
+        print("\n".join(lines), flush=True)
+        if doubts and not parsed.yes:
+            raise StoreError(f"{doubts[0]}; if all is as it should be, add --yes")
+
+    print(build_store(options, executor(parsed), look=look).text())
     return 0

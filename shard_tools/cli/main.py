@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from shard_tools.build import BuildInterruptedError
-from shard_tools.cli import build, eda, fetch, index, show, stats, verify
+from shard_tools.cli import build, eda, fetch, index, repair, show, stats, verify
 from shard_tools.errors import StoreError
 
 PROGRAM = "glr-shard"
@@ -23,6 +23,7 @@ COMMANDS = {
     "eda": eda,
     "show": show,
     "verify": verify,
+    "repair": repair,
 }
 
 

@@ -17,7 +17,16 @@ from shard_tools.photos.jpeg_header import SOI, read_header, without_filler
 MAX_PIXELS = 178_956_970
 """Larger photos are refused: what Pillow calls a decompression bomb."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "HEIF")
+#: Brands of HEIF files with HEVC inside, at byte 8, as phones write them.
+_HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+
+try:  # the extra "heic"
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+except ImportError:
+    pillow_heif = None
 
 _MOST_FILLER = 16
 
@@ -164,6 +173,8 @@ def decode_other(data: bytes, max_pixels: int) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise PhotoError("too large", str(error)) from None
     except UnidentifiedImageError:
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and pillow_heif is None:
+            raise PhotoError("HEIC", "pip install 'glr-fast[heic]' to read it") from None
         reason = "damaged" if data[:2] == SOI else "not a photo"
         raise PhotoError(reason, f"no known image format; begins with {data[:16]!r}") from None
     except Exception as error:  # Pillow's format readers raise whatever they trip over

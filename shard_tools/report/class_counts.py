@@ -5,7 +5,7 @@ If a source has a label file, only that is read, which takes a second at full sc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from shard_tools.sources import gldv2, kaggle
 from shard_tools.sources.detect import read_source
 from shard_tools.sources.labels import NameFile, class_table, find_label_file, read_labels
 from shard_tools.sources.layout import SourceOptions
+from shard_tools.sources.look import describe, reasons
 from shard_tools.sources.records import Records
 from shard_tools.store.layout import SPLITS
 from shard_tools.store.store import Store, holds_store
@@ -39,6 +40,11 @@ class ClassCounts:
     """One string or null per class."""
     splits: dict[str, np.ndarray]
     """Photos per class by split, or under the one key ``all``. Each of shape (classes,), int64."""
+
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Of a source: photos and files that will be left out, by reason."""
+    understood: tuple[str, ...] = ()
+    """Of a source: how it was understood, in words."""
 
     @property
     def total(self) -> np.ndarray:
@@ -90,7 +96,9 @@ def of_records(records: Records, path: Path) -> ClassCounts:
     """Photos per class of a source that has been listed."""
     counts = np.bincount(records.labels, minlength=len(records.classes)).astype(np.int64)
     ids, names = one_array(records.classes["landmark_id"]), one_array(records.classes["name"])
-    return ClassCounts("source", path, ids, names, {ALL: counts})
+    return ClassCounts(
+        "source", path, ids, names, {ALL: counts}, reasons(records), tuple(describe(records))
+    )
 
 
 def _from_csv(path: Path, names: list[str]) -> ClassCounts:

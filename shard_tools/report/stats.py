@@ -45,6 +45,9 @@ def collect(path: Path, options: SourceOptions | None = None, top: int = 10) -> 
     if counts.kind == "store":
         figures["splits"] = {name: _split(values) for name, values in counts.splits.items()}
         figures |= _store_figures(Store.open(path))
+    if counts.kind == "source":
+        figures["skipped"] = counts.skipped
+        figures["understood"] = list(counts.understood)
     figures["top"] = [_class(counts, label) for label in largest(total, top).tolist()]
     return figures
 
@@ -94,6 +97,7 @@ def text(figures: dict[str, Any]) -> str:
     ]
     if "photo" in figures:
         lines += _photo_lines(figures)
+    lines += [f"            {line}" for line in figures.get("understood", [])]
     if figures["top"]:
         lines.append("largest")
         for place in figures["top"]:

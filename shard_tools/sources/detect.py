@@ -8,7 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from shard_tools.errors import StoreError
-from shard_tools.sources import class_folders, finished_store, gldv2, kaggle, path_table
+from shard_tools.sources import (
+    class_folders,
+    finished_store,
+    gldv2,
+    image_folder,
+    kaggle,
+    parquet_images,
+    path_table,
+)
 from shard_tools.sources.labels import TRAIN
 from shard_tools.sources.layout import FOLDER, TABLE, ZIP, Layout, SourceOptions
 from shard_tools.sources.path_table import TABLE_SUFFIXES
@@ -18,7 +26,15 @@ _ZIP_SUFFIX = ".zip"
 #: By name, in the order in which a source is compared with them: the first that fits is taken.
 LAYOUTS: dict[str, Layout] = {
     module.LAYOUT.name: module.LAYOUT
-    for module in (finished_store, gldv2, kaggle, path_table, class_folders)
+    for module in (
+        finished_store,
+        gldv2,
+        kaggle,
+        image_folder,
+        parquet_images,
+        path_table,
+        class_folders,
+    )
 }
 
 

@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 FACES = {
-    "build": "BuildInterruptedError BuildOptions Summary build_store",
+    "build": "BuildInterruptedError BuildOptions Summary build_store preview",
     "cli": "main",
     "duplicates": "DUPLICATE_MODES deduplicated",
     "fetch": "FetchOptions fetch parse_shards",

@@ -1,0 +1,191 @@
+"""Data sets of Hugging Face as parquet files that hold the bytes of the photos."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shard_tools.columns import pc
+from shard_tools.errors import PhotoError, StoreError
+from shard_tools.sources.join import with_extra
+from shard_tools.sources.labels import class_table
+from shard_tools.sources.layout import COLUMNS, FOLDER, TABLE, Layout, SourceOptions
+from shard_tools.sources.records import REJECTED_SCHEMA, Records, photo_table, stems
+from shard_tools.sources.split_names import UNKNOWN, split_of
+
+NAME = "hfparquet"
+_GROUPS_KEPT = 2
+"""Row groups of photos that a reader keeps in memory."""
+#: The place of a photo; this layout adds these columns to the photo table.
+_PLACE = ("volume", "group", "row")
+
+
+class ParquetReader:
+    """Photos as values of a column of parquet files, a row group read at a time."""
+
+    def __init__(
+        self, files: tuple[str, ...], column: str, places: dict[str, tuple[int, ...]] | None = None
+    ) -> None:
+        """A reader of all photos (``places`` None; give workers ``of`` it) or of some.
+
+        Args:
+            files: paths of the parquet files.
+            column: of structs with a field ``bytes``, or of binary values.
+            places: path of each photo -> place in ``files``, row group, row in it.
+        """
+        self._files, self._column, self._places = files, column, places or {}
+        self._groups: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()
+
+    def of(self, photos: pa.Table) -> ParquetReader:
+        """A reader of the photos of a table with the columns ``path`` and ``_PLACE``."""
+        paths, *places = (photos[name].to_pylist() for name in ("path", *_PLACE))
+        known = dict(zip(paths, zip(*places, strict=True), strict=True))
+        return ParquetReader(self._files, self._column, known)
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one photo.
+
+        Raises:
+            OSError: the file cannot be read.
+            PhotoError: the value is null, or the file is damaged there.
+        """
+        volume, group, row = self._places[path]
+        try:
+            value: Any = self._group(volume, group)[row].as_py()
+        except (pa.ArrowException, IndexError) as error:
+            raise PhotoError("damaged", f"{self._files[volume]}: {error}") from None
+        data = value.get("bytes") if isinstance(value, dict) else value
+        if data is None:
+            raise PhotoError("cannot be read", "the data set holds no bytes for it")
+        return data
+
+    def _group(self, volume: int, group: int) -> pa.ChunkedArray:
+        key = volume, group
+        if key not in self._groups:
+            while len(self._groups) >= _GROUPS_KEPT:
+                self._groups.popitem(last=False)
+            file = pq.ParquetFile(self._files[volume])
+            self._groups[key] = file.read_row_group(group, columns=[self._column])[self._column]
+        self._groups.move_to_end(key)
+        return self._groups[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_groups": OrderedDict()}
+
+
+def detect(source: Path) -> bool:
+    """Whether it is a parquet file, or a folder of them, with a column of image bytes."""
+    try:
+        files = _files(source)
+        return bool(files) and _image_column(pq.read_schema(files[0])) is not None
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def read(source: Path, options: SourceOptions) -> Records:
+    """List the rows of the files.
+
+    Integer labels get the names that the data set gives them (``ClassLabel``).
+
+    Raises:
+        StoreError: not such files, or no column of labels.
+    """
+    options.forbid(source, "a data set that holds the labels itself", "labels", "classes")
+    files = _files(source)
+    try:
+        tables = [_list(number, file, source, options) for number, file in enumerate(files)]
+        column = _image_column(pq.read_schema(files[0])) if files else None
+    except (pa.ArrowException, OSError) as error:
+        text = " ".join(str(error).split())
+        raise StoreError(f"--source {source}: cannot be read ({text})") from None
+    if column is None:
+        raise StoreError(f"--source {source}: no column of image bytes in its parquet files")
+    table = pa.concat_tables(tables, promote_options="default")
+    classes, numbers = class_table(table["landmark_id"], None)
+    places = table.select(["path", *_PLACE])
+    photos = photo_table(stems(table["path"]), places)
+    reader = ParquetReader(tuple(map(str, files)), column)
+    empty = REJECTED_SCHEMA.empty_table()
+    records = Records(NAME, reader, photos, numbers, classes, empty, source.name)
+    return with_extra(records, table, options)
+
+
+def _list(volume: int, file: Path, source: Path, options: SourceOptions) -> pa.Table:
+    schema = pq.read_schema(file)
+    image = _image_column(schema)
+    names = [name for name in schema.names if name != image]
+    given = dict(options.columns)
+    usual = {name.lower(): name for name in reversed(names)}
+    label = given.get("label") or next((usual[n] for n in COLUMNS["label"] if n in usual), None)
+    if label is None or label not in names:
+        raise StoreError(
+            f"{file}: no column of labels; it has {', '.join(schema.names)}; "
+            "name it with --columns label=COLUMN"
+        )
+    missing = [name for name in options.extra if name not in names]
+    if missing:
+        raise StoreError(f"{file}: no column {missing[0]}; it has {', '.join(schema.names)}")
+    split = given.get("split") or next((usual[n] for n in COLUMNS["split"] if n in usual), None)
+    wanted = list(dict.fromkeys([label, *([split] if split else []), *options.extra]))
+    table = pq.read_table(file, columns=wanted)
+    rows = [
+        pq.ParquetFile(file).metadata.row_group(group).num_rows
+        for group in range(pq.ParquetFile(file).num_row_groups)
+    ]
+    group = np.repeat(np.arange(len(rows)), rows)
+    row = np.arange(len(table)) - np.repeat(np.cumsum([0, *rows[:-1]]), rows)
+    stem = file.stem if source.is_file() else str(file.relative_to(source).with_suffix(""))
+    columns: dict[str, Any] = {
+        "path": [f"{stem}-{number:08d}.jpg" for number in range(len(table))],
+        "landmark_id": _named(table[label], schema, label),
+        "volume": np.full(len(table), volume, np.int32),
+        "group": group.astype(np.int32),
+        "row": row.astype(np.int64),
+    }
+    if split:
+        columns["split"] = table[split].cast(pa.string())
+    elif split_of(file.stem.split("-")[0]) != UNKNOWN:
+        columns["split"] = [file.stem.split("-")[0]] * len(table)
+    return pa.table(columns | {name: table[name] for name in options.extra})
+
+
+def _named(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> pa.ChunkedArray:
+    """Labels as strings: names of a ``ClassLabel`` where the data set gives them."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        names = pa.array(features[name]["names"], pa.string())
+    except (KeyError, TypeError, ValueError):
+        return pc.fill_null(column.cast(pa.string()), "")
+    return pa.chunked_array([pc.fill_null(names.take(column.combine_chunks()), "")])
+
+
+def _image_column(schema: pa.Schema) -> str | None:
+    """The column of images: structs with ``bytes``, or binary values."""
+    for field in schema:
+        kind = field.type
+        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+            return field.name
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return field.name
+    return None
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source] if source.suffix.lower() == ".parquet" else []
+    return sorted(source.glob("*.parquet")) or sorted(source.glob("data/*.parquet"))
+
+
+LAYOUT = Layout(
+    NAME,
+    "parquet files of Hugging Face with the bytes of the photos",
+    (FOLDER, TABLE),
+    detect,
+    read,
+)

@@ -1,0 +1,208 @@
+"""Splits of the source, splits by groups, choices of classes: what a build makes of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shard_tools.build import BuildOptions, preview
+from shard_tools.build.assign import by_owner
+from shard_tools.cli import main
+from shard_tools.errors import StoreError
+from shard_tools.sources import Records, SourceOptions
+from shard_tools.sources.readers import FolderReader
+from shard_tools.sources.records import REJECTED_SCHEMA
+from shard_tools.store import Store
+from tests.helpers.commands import error_of
+from tests.helpers.photos import add_photo, built, jpeg
+from tests.helpers.trees import numbered, tree
+
+
+def rows(store: Path, *columns: str) -> list[dict]:
+    return Store.open(store).samples(["path", "split", "landmark_id", *columns]).to_pylist()
+
+
+def test_given_splits_are_kept(tmp_path: Path) -> None:
+    tree(tmp_path / "p", numbered(*(f"{s}/{c}" for s in ("train", "val", "test") for c in "ab")))
+    store = built(tmp_path / "p", tmp_path / "s")
+    assert {row["path"].split("/")[0]: row["split"] for row in rows(store)} == {
+        "train": "train",
+        "val": "val",
+        "test": "test",
+    }
+    assert all(row["path"].split("/")[0] == row["split"] for row in rows(store))
+    assert Store.open(store).manifest.options["splits"] == "given"
+    again = built(tmp_path / "p", tmp_path / "t", splits=(0.5, 0.25, 0.25))
+    assert any(row["path"].split("/")[0] != row["split"] for row in rows(again))
+    assert "were not used" in Store.open(again).manifest.notes["splits"][0]
+
+
+def test_a_missing_val_is_cut_from_train(tmp_path: Path) -> None:
+    tree(tmp_path / "p", numbered("train/a", "train/b", "test/a", "test/b", photos=10))
+    store = built(tmp_path / "p", tmp_path / "s")
+    found = [(row["path"].split("/")[0], row["split"]) for row in rows(store)]
+    assert {pair: found.count(pair) for pair in set(found)} == {
+        ("train", "train"): 16,
+        ("train", "val"): 4,
+        ("test", "test"): 20,
+    }
+    assert "val was cut from train (20% of it)" in Store.open(store).manifest.notes["splits"][0]
+
+
+def test_duplicates_across_given_splits_are_said(tmp_path: Path) -> None:
+    tree(tmp_path / "p", numbered("train/a", "train/b", "test/a", "test/b"))
+    big = jpeg(77, 400, 300)
+    for part in ("train", "test"):
+        (tmp_path / "p" / part / "a" / "same.jpg").write_bytes(big)
+    notes = Store.open(built(tmp_path / "p", tmp_path / "s")).manifest.notes["splits"]
+    assert any("1 groups of duplicates are in several of the given splits" in n for n in notes)
+
+
+def test_splits_given_needs_some(tmp_path: Path) -> None:
+    tree(tmp_path / "p", numbered("a", "b"))
+    with pytest.raises(StoreError, match="says nothing of splits"):
+        built(tmp_path / "p", tmp_path / "s", splits="given")
+
+
+def users(root: Path, count: int = 120) -> Path:
+    """A table of photos of 3 classes by 20 people; a path, a label, a user."""
+    rng = np.random.default_rng(3)
+    lines = []
+    for number in range(count):
+        photo = add_photo(root, f"{number:04d}", jpeg(number, 40, 30))
+        lines.append((photo.relative_to(root), "abc"[number % 3], f"u{rng.integers(20)}"))
+    with open(root / "t.csv", "w") as file:
+        csv.writer(file).writerows([("path", "label", "user"), *lines])
+    return root / "t.csv"
+
+
+def test_groups_stay_together(tmp_path: Path) -> None:
+    reading = SourceOptions(group_by="user", carry=("user",))
+    store = built(users(tmp_path / "p"), tmp_path / "s", reading=reading)
+    split_of: dict[str, set[str]] = {}
+    for row in rows(store, "user"):
+        split_of.setdefault(row["user"], set()).add(row["split"])
+    assert all(len(splits) == 1 for splits in split_of.values())
+    counts = Store.open(store).manifest.counts
+    assert 0.6 < counts["train"] / counts["photos"] < 0.85
+    assert counts["val"] > 0
+    assert counts["test"] > 0
+    assert "20 groups kept whole" in Store.open(store).manifest.notes["splits"][0]
+    plain = built(tmp_path / "p" / "t.csv", tmp_path / "t", reading=SourceOptions(carry=("user",)))
+    torn = {(row["user"], row["split"]) for row in rows(plain, "user")}
+    assert len(torn) > 20
+
+
+@given(
+    owners=st.lists(st.sampled_from(["", "a", "b", "c", "d", "e"]), min_size=1, max_size=40),
+    seed=st.integers(0, 3),
+    data=st.data(),
+)
+def test_owners_and_duplicates_are_never_torn(
+    owners: list[str], seed: int, data: st.DataObject
+) -> None:
+    count = len(owners)
+    numbers = data.draw(st.lists(st.integers(-1, 4), min_size=count, max_size=count))
+    labels = np.array(data.draw(st.lists(st.integers(0, 2), min_size=count, max_size=count)))
+    photos = pa.table(
+        {"key": [f"k{i}" for i in range(count)], "path": [f"k{i}" for i in range(count)]}
+    )
+    classes = pa.table({"landmark_id": ["x", "y", "z"], "name": pa.nulls(3, pa.string())})
+    records = Records(
+        "table",
+        FolderReader("/"),
+        photos,
+        labels.astype(np.int32),
+        classes,
+        REJECTED_SCHEMA.empty_table(),
+        owners=pa.array(owners),
+        groups=np.array(numbers),
+    )
+    splits, said = by_owner(records, (0.72, 0.18, 0.1), seed)
+    assert splits.shape == (count,)
+    assert said
+    for values in (owners, numbers):
+        for value in set(values) - {"", -1}:
+            assert len({s for s, v in zip(splits.tolist(), values, strict=True) if v == value}) == 1
+
+
+def test_excluded_and_listed_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree(tmp_path / "p", numbered("cat", "dog", "Not sure", "emu"))
+    (tmp_path / "p" / "landmarks.csv").write_text("landmark_id,name\nemu,Emu bird\n")
+    store = built(tmp_path / "p", tmp_path / "s", exclude_classes=("Not sure", "Emu bird"))
+    assert Store.open(store).classes()["landmark_id"].to_pylist() == ["cat", "dog"]
+    (tmp_path / "c.txt").write_text("\ufeffdog\n\nemu\n", encoding="utf-8")
+    command = ["build", "--source", str(tmp_path / "p"), "--workers", "1"]
+    listed = [*command, "--out", str(tmp_path / "t"), "--classes-file", str(tmp_path / "c.txt")]
+    assert main(listed) == 0
+    assert Store.open(tmp_path / "t").classes()["landmark_id"].to_pylist() == ["dog", "emu"]
+    capsys.readouterr()
+    wrong = [*command, "--out", str(tmp_path / "u"), "--exclude-classes", "dogs"]
+    assert "there is no class 'dogs'; did you mean 'dog'?" in error_of(wrong, capsys)
+
+
+def test_a_store_for_evaluation_only(tmp_path: Path) -> None:
+    tree(tmp_path / "p", numbered("ant", "bee", "cat"))
+    trained = built(tmp_path / "p", tmp_path / "s")
+    tree(tmp_path / "q", numbered("cat", "zebra", photos=3))
+    how = {"classes_of": trained, "splits": (0.0, 0.0, 1.0)}
+    store = Store.open(built(tmp_path / "q", tmp_path / "t", **how))
+    assert store.classes()["landmark_id"].to_pylist() == ["ant", "bee", "cat", "zebra"]
+    assert store.class_counts("test").tolist() == [0, 0, 3, 3]
+    assert (store.manifest.counts["train"], store.manifest.counts["test"]) == (0, 6)
+    assert store.manifest.notes["photos_of_unknown_classes"] == 3
+    assert store.manifest.notes["known_classes"] == 3
+    with pytest.raises(StoreError, match="leave nothing to train on"):
+        built(tmp_path / "q", tmp_path / "u", splits=(0.0, 0.0, 1.0))
+    with pytest.raises(StoreError, match=r"neither a store .* nor a trained run"):
+        built(tmp_path / "q", tmp_path / "u", classes_of=tmp_path)
+
+
+def test_the_preview_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree(tmp_path / "p", numbered("train/a", "train/b", "test/a", "test/b"))
+    lines: list[str] = []
+    preview(BuildOptions(source=tmp_path / "p", out=tmp_path / "s"), show=lines.append)
+    command = ["build", "--source", str(tmp_path / "p"), "--out", str(tmp_path / "s"), "--dry-run"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines() == lines
+    assert lines[0] == "layout    folders"
+    assert "would be  train 6, val 2, test 8" in lines
+    assert not (tmp_path / "s").exists()
+
+
+def test_doubts_stop_the_command_and_yes_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree(tmp_path / "p", numbered("images", photos=8))
+    command = ["build", "--source", str(tmp_path / "p"), "--out", str(tmp_path / "s")]
+    assert main([*command, "--workers", "1"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.startswith("layout    folders\n")
+    assert "one class only, 'images'" in printed.err
+    assert printed.err.endswith("add --yes\n")
+    assert printed.err.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+    assert main([*command, "--workers", "1", "--yes"]) == 0
+
+
+def test_an_empty_source_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["build", "--source", " ", "--out", str(tmp_path / "s")]
+    assert "argument --source: is empty" in error_of(command, capsys)
+
+
+def test_stats_say_what_will_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree(tmp_path / "p", [*numbered("a", "b"), "a/notes.txt", "stray.jpg"])
+    assert main(["stats", str(tmp_path / "p"), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["skipped"] == {"not in a class folder": 1, "not a photo": 1}
+    assert main(["stats", str(tmp_path / "p")]) == 0
+    assert "skipped   1 not a photo" in capsys.readouterr().out
