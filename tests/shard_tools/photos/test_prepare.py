@@ -302,3 +302,23 @@ def test_a_check_of_headers_trusts_what_has_an_end() -> None:
     with pytest.raises(PhotoError, match="damaged"):  # no end: decoded after all
         prepare(garbled + b"trailing", trusting)
     assert prepare(jpeg() + b"trailing", trusting).data == jpeg() + b"trailing"
+
+
+def test_heic_of_a_phone() -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (extra heic)")
+    image = scene(96, 64)
+    file = io.BytesIO()
+    heif.from_pillow(image).save(file, quality=90)
+    photo = prepare(file.getvalue(), KEEP)
+    assert (photo.width, photo.height) == (96, 64)
+    assert np.abs(check(photo.data) - np.asarray(image).astype(np.int16)).mean() < 6
+
+
+def test_heic_without_the_extra_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shard_tools.photos.decode.pillow_heif", None)
+    data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)
+    monkeypatch.setattr("shard_tools.photos.decode._FORMATS", ("JPEG", "PNG"))
+    with pytest.raises(PhotoError) as caught:
+        prepare(data, KEEP)
+    assert caught.value.reason == "HEIC"
+    assert "glr-fast[heic]" in caught.value.detail
