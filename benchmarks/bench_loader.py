@@ -1,179 +1,143 @@
-"""Our loader against what a user would pick instead, on the CPU, two threads for everyone.
+"""Our loader against what a user would pick instead, on the CPU, two cores for everyone.
 
     benchmarks/peers/install.sh                # once: the contenders' libraries, in /tmp/peers
-    python -m benchmarks.bench_loader          # about 15 minutes; --quick takes two
+    python -m benchmarks.bench_loader          # about 30 minutes; --quick takes a few
 
-Every contender decodes the same bytes, each from its own container, which is made before. Writes
-benchmarks/results/loader_cpu.md, .csv and .png.
+Every contender decodes the same bytes, each from its own container, which is made before, and with
+the settings that its own sweep finds. What is done is kept in the work folder: a run that was
+stopped goes on where it was, and ``--steps`` does a part. Writes benchmarks/results/loader_cpu.md,
+.csv and .png.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import sys
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import loader_stages
-from benchmarks.environment import describe, repository
-from benchmarks.harness import PeerError, Ready, Worker, interleave, interpreter
+from benchmarks.harness import PeerError, Worker, interleave, interpreter
+from benchmarks.loader_page import OURS, RESULTS, TITLES, Outcome, page, speeds, verdicts
+from benchmarks.loader_sweep import Sweeps
 from benchmarks.peers import NAMES, Job
-from benchmarks.samples import Sample, Spread, Target, draw_bars, ratio, table, write_csv
+from benchmarks.samples import draw_bars, write_csv
 from benchmarks.stores import KINDS, Kind, open_store, source_photos
 
-RESULTS = repository() / "benchmarks/results"
-OURS, STOCK = ("glr_cpu", "glr_dali"), ("dali_stock", "dali_full")
-OTHERS = ("spdl_threads", "mosaic_streaming", "litdata_stream", "imagefolder_pil")
-TITLES = {"original": "photos as they are", "short256": "short side 256"}
-
-TARGETS: dict[str, tuple[Target, ...]] = {
-    kind: (
-        Target("our `dali` backend / best stock DALI", ("glr_dali",), STOCK, 1.0),
-        Target("our fastest / best stock DALI", OURS, STOCK, 1.5),
-        Target("our fastest / webdataset + DataLoader", OURS, ("webdataset_pil",), 3.0),
-        Target("our fastest / FFCV", OURS, ("ffcv_jpeg",), 1.7),
-        Target("our fastest / the fastest of the rest", OURS, OTHERS, 1.0),
-        Target("our fastest / bare full decode", OURS, ("bound_full",), share),
-    )
-    for kind, share in (("original", 0.8), ("short256", 0.65))
-}
+STEPS = ("sweep", "race", "stages", "page")
 
 
-@dataclass
-class Outcome:
-    """What was found out on one store."""
+class Bench:
+    """The steps of the benchmark, and the folder that holds what is done."""
 
-    kind: Kind
-    samples: dict[str, list[Sample]]
-    ready: dict[str, Ready]
-    missing: dict[str, str] = field(default_factory=dict)
-    """Contenders that did not run, and why."""
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.work: Path = options.work
+        self.photos, self.said = source_photos(self.work, options.quick)
+        self.results = RESULTS if options.results is None else options.results
 
+    def job(self, kind: Kind) -> Job:
+        """What contenders are asked to do on one store."""
+        store = open_store(kind, self.photos, self.work)
+        own = self.work / f"own-{self.photos.name}-{kind}"
+        batch = 32 if self.options.quick else 256
+        return Job(store=store.resolve(), work=own.resolve(), batch_size=batch)
 
-def measure(kind: Kind, photos: Path, options: argparse.Namespace) -> Outcome:
-    """Every contender on one store."""
-    store = open_store(kind, photos, options.work)
-    job = Job(store=store.resolve(), work=(options.work / f"own-{photos.name}-{kind}").resolve())
-    outcome = Outcome(kind, {}, {})
-    with ExitStack() as stack:
-        workers = []
-        for name in options.contenders:
-            try:
-                workers.append(stack.enter_context(Worker(name, job, interpreter())))
-            except PeerError as error:
-                outcome.missing[name] = str(error)
-                print(f"  {name}: left out: {error}", flush=True)
-                continue
-            outcome.ready[name] = workers[-1].ready
-            print(f"  {name}: ready", flush=True)
-        outcome.samples = interleave(workers, options.repetitions, options.seconds)
-    return outcome
+    def sweeps(self, kind: Kind) -> Sweeps:
+        """The sweeps on one store, as far as they are done."""
+        return Sweeps.open(self.work / f"sweep-{self.photos.name}-{kind}.json")
 
+    def sweep(self, kind: Kind) -> None:
+        """Sweep every contender that has not been swept."""
+        sweeps, job = self.sweeps(kind), self.job(kind)
+        for name in self.options.contenders:
+            started = time.perf_counter()
+            sweeps.sweep(name, job, interpreter(), self.options.sweep_seconds)
+            took = time.perf_counter() - started
+            print(f"  {kind}: {name} swept in {took:.0f} s", flush=True)
 
-def speeds(outcome: Outcome) -> str:
-    """The table of one store: fastest first, the bounds last."""
-    samples = outcome.samples
-    order = sorted(samples, key=lambda n: (n.startswith("bound"), -_median(samples[n])))
-    rows = []
-    for name in order:
-        own = samples[name]
-        versus = [
-            ratio(samples[other], own).text(2)
-            if other == "glr_cpu"
-            else ratio(own, samples[other]).text(2)
-            if other in samples and other != name
-            else ""
-            for other in ("glr_cpu", "bound_full")
-        ]
-        per_cpu = Spread.of([s.thrift for s in own]).median
-        output = outcome.ready[name].output
-        rate = Spread.of([s.rate for s in own]).text(0)
-        rows.append([outcome.ready[name].title, output, rate, f"{per_cpu:,.0f}", *versus])
-    header = ["contender", "output", "photos/s", "photos per CPU second"]
-    return table([*header, "ours is faster by", "share of bare full decode"], rows)
+    def race(self, kind: Kind) -> None:
+        """Every contender on one store, in turn, with its best settings."""
+        file = self._race(kind)
+        if file.exists():
+            return
+        sweeps, job = self.sweeps(kind), self.job(kind)
+        outcome = Outcome(kind, self.said, {}, {}, dict(sweeps.missing), load=load())
+        with ExitStack() as stack:
+            workers = []
+            for name in self.options.contenders:
+                if name in outcome.missing:
+                    continue
+                try:
+                    worker = Worker(name, sweeps.job(name, job), interpreter())
+                except PeerError as error:
+                    outcome.missing[name] = str(error)
+                    print(f"  {name}: left out: {error}", flush=True)
+                    continue
+                workers.append(stack.enter_context(worker))
+                outcome.ready[name] = worker.ready
+            turns = interleave(workers, self.options.repetitions, self.options.seconds)
+            outcome.samples = turns
+        write_whole(file, json.dumps(outcome.numbers(), indent=1))
 
+    def stages(self) -> None:
+        """Where our own time goes."""
+        file = self.work / "stages.md"
+        if not file.exists():
+            stores = {kind: self.job(kind).store for kind in self.options.kinds}
+            write_whole(file, loader_stages.section(stores))
 
-def _median(turns: Sequence[Sample]) -> float:
-    return Spread.of([s.rate for s in turns]).median
+    def page(self) -> None:
+        """Write the page of all races that are done."""
+        files = [self._race(kind) for kind in self.options.kinds]
+        outcomes = [Outcome.of(json.loads(file.read_text())) for file in files if file.exists()]
+        for outcome in outcomes:
+            print(f"\n{speeds(outcome)}\n\n{verdicts(outcome)}")
+        stages = self.work / "stages.md"
+        text = page(
+            outcomes,
+            {outcome.kind: self.sweeps(outcome.kind) for outcome in outcomes},
+            stages.read_text() if stages.exists() else "",
+            self.options.repetitions,
+            self.options.seconds,
+        )
+        self.results.mkdir(parents=True, exist_ok=True)
+        write_csv(self.results / "loader_cpu.csv", {o.kind: o.samples for o in outcomes})
+        panels = {TITLES[o.kind]: o.samples for o in outcomes}
+        titles = {name: ready.title for o in outcomes for name, ready in o.ready.items()}
+        draw_bars(self.results / "loader_cpu.png", panels, titles, marked=OURS)
+        write_whole(self.results / "loader_cpu.md", text)
+        print(self.results / "loader_cpu.md")
 
-
-def verdicts(outcome: Outcome) -> str:
-    """The issue's targets on one store."""
-    rows = []
-    for target in TARGETS[outcome.kind]:
-        judged = target.judge(outcome.samples)
-        found, word, thrift = judged or (None, "open", None)
-        texts = [spread.text(2) if spread else "not measured" for spread in (found, thrift)]
-        rows.append([target.text, f"{target.least:g}", texts[0], f"**{word}**", texts[1]])
-    return table(["ratio", "target", "found", "", "the same per CPU second"], rows)
-
-
-def page(outcomes: list[Outcome], photos: str, profiles: str, options: argparse.Namespace) -> str:
-    """The whole page of results."""
-    parts = [
-        f"## {TITLES[o.kind].capitalize()} (`{o.kind}`)\n\n{speeds(o)}\n\n{verdicts(o)}"
-        for o in outcomes
-    ]
-    missing = {name: why for o in outcomes for name, why in o.missing.items()}
-    left_out = "\n".join(f"- `{name}`: {why}" for name, why in missing.items()) or "None."
-    stores = "\n\n".join(parts)
-    notes = RESULTS.parent / "loader_notes.md"
-    return f"""# The loader on a CPU
-
-![photos per second](loader_cpu.png)
-
-Two threads or two worker processes for everyone, pinned to the same two cores; batches of 256 crops
-of 224 x 224 with a random flip. The same JPEG bytes for all, each in its own container, in the page
-cache: {photos}. Contenders run in processes of their own, in turn, and are suspended
-while others run. Median of {options.repetitions} rounds (least to most); each turn
-{options.seconds:g} s or more after a warm-up of five batches. A ratio is formed in each round, then
-its median taken. Photos per CPU second say what a core does when nobody else wants it.
-
-{stores}
-
-"Ours" in the tables is the `cpu` backend. A share of the bare full decode can pass 1, as only the
-crop need be decoded. The stock DALI pipelines, FFCV and SPDL draw their crops themselves, by the
-same distribution.
-
-## Left out
-
-{left_out}
-
-{profiles}
-
-{notes.read_text() if notes.exists() else ""}
-## Where and how
-
-{describe()} Processes that wanted a core in the last 1, 5 and 15 minutes: {options.load} before the
-run, {load()} at its end (our own two included).
-
-```
-benchmarks/peers/install.sh
-{options.command}
-```
-
-Every turn is in [loader_cpu.csv](loader_cpu.csv).
-"""
+    def _race(self, kind: Kind) -> Path:
+        return self.work / f"race-{self.photos.name}-{kind}.json"
 
 
-def parse() -> argparse.Namespace:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--photos", default="both", choices=["both", *KINDS])
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--steps", nargs="+", default=list(STEPS), choices=STEPS)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1, help="least time of a turn")
+    parser.add_argument("--sweep-seconds", type=float, default=0.7, help="least time of a trial")
     parser.add_argument("--contenders", nargs="+", default=list(NAMES), choices=NAMES)
     parser.add_argument("--work", type=Path, default=Path("runs/bench_loader"))
-    parser.add_argument("--quick", action="store_true", help="few generated photos; no page")
-    options = parser.parse_args()
+    parser.add_argument("--results", type=Path, help="folder for the page; default: the repository")
+    parser.add_argument("--quick", action="store_true", help="few generated photos, short turns")
+    options = parser.parse_args(arguments)
     if options.quick:
-        options.repetitions, options.seconds = 1, 0.1
-    options.command = " ".join(["python -m benchmarks.bench_loader", *sys.argv[1:]])
-    options.load = load()
+        options.repetitions, options.seconds, options.sweep_seconds = 1, 0.1, 0.05
+        options.results = options.results or options.work
     return options
 
 
@@ -182,28 +146,18 @@ def load() -> str:
     return ", ".join(f"{number:.1f}" for number in os.getloadavg())
 
 
-def main() -> None:
-    """Measure, judge, write."""
-    options = parse()
-    started = time.perf_counter()
-    folder, photos = source_photos(options.work, options.quick)
-    outcomes = []
-    for kind in KINDS if options.photos == "both" else [options.photos]:
-        print(f"{TITLES[kind]}:", flush=True)
-        outcomes.append(measure(kind, folder, options))
-    for outcome in outcomes:
-        print(f"\n{speeds(outcome)}\n\n{verdicts(outcome)}")
-    if options.quick:
-        return
-    stores = {o.kind: open_store(o.kind, folder, options.work) for o in outcomes}
-    text = page(outcomes, photos, loader_stages.section(stores), options)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "loader_cpu.md").write_text(text)
-    write_csv(RESULTS / "loader_cpu.csv", {o.kind: o.samples for o in outcomes})
-    panels = {TITLES[o.kind]: o.samples for o in outcomes}
-    titles = {name: ready.title for o in outcomes for name, ready in o.ready.items()}
-    draw_bars(RESULTS / "loader_cpu.png", panels, titles, marked=OURS)
-    print(f"{RESULTS / 'loader_cpu.md'} after {(time.perf_counter() - started) / 60:.0f} minutes")
+def main(arguments: list[str] | None = None) -> None:
+    """The steps that are asked for, in their order."""
+    options = parse(arguments)
+    bench = Bench(options)
+    for step in STEPS:
+        if step not in options.steps:
+            continue
+        if step in ("sweep", "race"):
+            for kind in options.kinds:
+                (bench.sweep if step == "sweep" else bench.race)(kind)
+        else:
+            (bench.stages if step == "stages" else bench.page)()
 
 
 if __name__ == "__main__":

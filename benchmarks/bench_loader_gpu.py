@@ -12,8 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,15 @@ from benchmarks.environment import describe
 from benchmarks.samples import Sample, Spread, Target, table, write_csv
 from benchmarks.stores import open_store, source_photos
 from benchmarks.worker import WARM_UP, cpu_seconds
-from glr_fast.data.backends.base import Supply
-from glr_fast.data.bad_photos import BadPhotos
+from glr_fast.data import LoaderOptions, open_loader
 from glr_fast.data.plan import Plan, Samples
 from glr_fast.data.shard_reader import ShardReader
+from glr_fast.loader_options import DecoderOptions
 from shard_tools.store.store import Store
 
 BATCH, SIDE = 256, 224
 DECODE, STEP = "bare nvImageCodec, full decode", "ResNet-50 training step (bf16)"
-BASE = "loader: 8 threads, queue 2, DALI's defaults"
+BASE = "loader: 8 threads, our defaults"
 
 
 @dataclass(frozen=True)
@@ -40,66 +39,84 @@ class Setting:
     """How a loader is set up."""
 
     threads: int = 8
-    queue_depth: int = 2
-    decoder: dict[str, Any] = field(default_factory=dict)
+    decoder: DecoderOptions = field(default_factory=DecoderOptions)
 
 
-def settings(largest: tuple[int, int]) -> dict[str, Setting]:
-    """What is swept, one setting at a time.
+def settings() -> dict[str, Setting]:
+    """What is swept, one setting at a time."""
 
-    Args:
-        largest: width and height that no photo of the store exceeds, in pixels.
-    """
-    base = Setting()
-    hints = {"preallocate_width_hint": largest[0], "preallocate_height_hint": largest[1]}
-    found = {BASE: base}
+    def tuned(**changes: Any) -> Setting:
+        return Setting(decoder=DecoderOptions(**changes))
+
+    found = {BASE: Setting()}
     for load in (0.0, 0.3, 0.9, 0.99):
-        found[f"hw_decoder_load {load}"] = replace(base, decoder={"hw_decoder_load": load})
-    found["preallocation hints"] = replace(base, decoder=hints)
-    both = {**hints, "hw_decoder_load": 0.9}
-    found["preallocation hints, hw_decoder_load 0.9"] = replace(base, decoder=both)
+        found[f"hw_load {load}"] = tuned(hw_load=load)
+    found["preallocate"] = tuned(preallocate=True)
+    found["preallocate, hw_load 0.9"] = tuned(preallocate=True, hw_load=0.9)
+    found["no fancy upsampling"] = tuned(fancy_upsampling=False)
+    found["nothing reserved"] = tuned(pinned_mib=0, device_mib=0)
     for depth in (1, 3, 5):
-        found[f"queue {depth}"] = replace(base, queue_depth=depth)
+        found[f"queue {depth}"] = tuned(queue_depth=depth)
     for threads in (2, 4, 16):
-        found[f"threads {threads}"] = replace(base, threads=threads)
+        found[f"threads {threads}"] = Setting(threads=threads)
     return found
 
 
-def loader(store: Store, setting: Setting) -> Iterator[int]:
-    """Photos of each batch that our DALI backend puts on the GPU."""
-    from glr_fast.data.backends.dali import DaliBackend
-
-    plan = Plan(Samples.of_split(store, "train"), BATCH)
-    source = ShardReader(store, "train")
-    backend = DaliBackend(
-        Supply(source, BadPhotos(store, plan, None, 0)),
-        BATCH,
-        SIDE,
-        torch.device("cuda"),
-        setting.threads,
-        queue_depth=setting.queue_depth,
-        decoder_options=setting.decoder,
+def loader(
+    store: Store, setting: Setting, device: str = "cuda", batch: int = BATCH, side: int = SIDE
+) -> Iterator[int]:
+    """Photos of each batch that our DALI backend puts on the device."""
+    options = LoaderOptions(
+        batch_size=batch,
+        image_size=side,
+        threads=setting.threads,
+        backend="dali",
+        decoder=setting.decoder,
     )
-    with closing(backend), closing(backend.decode(plan.batch(k) for k in count())) as batches:
-        for batch, _ in batches:
-            yield len(batch)
+    with open_loader(store, "train", options, device=device) as opened:
+        for batch_of_photos in opened.stream():
+            yield len(batch_of_photos.rows)
 
 
-def bare_decode(store: Store, region: bool) -> Iterator[int]:
-    """nvImageCodec alone on the same bytes, with whatever engines it finds."""
-    from nvidia import nvimgcodec
+def bare_decode(
+    store: Store, region: bool, batch: int = BATCH, on_cpu: bool = False, engines: bool = True
+) -> Iterator[int]:
+    """nvImageCodec alone on the same bytes.
 
-    plan, source = Plan(Samples.of_split(store, "train"), BATCH), ShardReader(store, "train")
-    decoder = nvimgcodec.Decoder(max_num_cpu_threads=8)  # pyright: ignore[reportAttributeAccessIssue]
+    Args:
+        store: whose train split is decoded.
+        region: decode the crops only.
+        batch: photos that are handed over at a time.
+        on_cpu: use no GPU.
+        engines: use the JPEG engines where there are any.
+    """
+    from nvidia import nvimgcodec as codec
+
+    plan, source = Plan(Samples.of_split(store, "train"), batch), ShardReader(store, "train")
+    decoder = codec_decoder(on_cpu, engines)
     for step in count():
-        batch = plan.batch(step)
-        streams = [nvimgcodec.CodeStream(e) for e in source.encoded(batch.rows)]  # pyright: ignore[reportAttributeAccessIssue]
+        photos = plan.batch(step)
+        streams = [codec.CodeStream(e) for e in source.encoded(photos.rows)]  # pyright: ignore[reportAttributeAccessIssue]
         if region:
             streams = [
-                s.get_sub_code_stream(region=nvimgcodec.Region(t, left, t + h, left + w))  # pyright: ignore[reportAttributeAccessIssue]
-                for s, (t, left, h, w) in zip(streams, batch.edits.boxes.tolist(), strict=True)
+                s.get_sub_code_stream(region=codec.Region(t, left, t + h, left + w))  # pyright: ignore[reportAttributeAccessIssue]
+                for s, (t, left, h, w) in zip(streams, photos.edits.boxes.tolist(), strict=True)
             ]
         yield sum(image is not None for image in decoder.decode(streams))
+
+
+def codec_decoder(on_cpu: bool, engines: bool) -> Any:
+    """A decoder of nvImageCodec on the CPU, on the GPU, or on the GPU without its engines."""
+    from nvidia import nvimgcodec as codec
+
+    kinds: Any = codec  # a compiled module without type stubs
+    if on_cpu:
+        device, names = kinds.NVIMGCODEC_DEVICE_CPU_ONLY, ["CPU_ONLY"]
+    else:
+        device = kinds.NVIMGCODEC_DEVICE_CURRENT
+        names = ["HW_GPU_ONLY"] * engines + ["GPU_ONLY", "HYBRID_CPU_GPU", "CPU_ONLY"]
+    backends = [kinds.Backend(getattr(kinds, name)) for name in names]
+    return kinds.Decoder(device_id=device, max_num_cpu_threads=8, backends=backends)
 
 
 def training_step(classes: int = 81_313) -> Iterator[int]:
@@ -121,17 +138,23 @@ def training_step(classes: int = 81_313) -> Iterator[int]:
         yield BATCH
 
 
+def synchronise() -> None:
+    """Wait until the GPU is done, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def turn(open_batches: Callable[[], Iterator[int]], seconds: float) -> Sample:
     """Open, warm up, measure, close. The clock is read when the GPU is done."""
     batches = open_batches()
     for _ in range(WARM_UP):
         next(batches)
-    torch.cuda.synchronize()
+    synchronise()
     photos, cpu, started = 0, cpu_seconds(), time.perf_counter()
     while time.perf_counter() - started < seconds:
         for _ in range(4):
             photos += next(batches)
-        torch.cuda.synchronize()
+        synchronise()
     sample = Sample(photos, time.perf_counter() - started, cpu_seconds() - cpu)
     batches.close()  # pyright: ignore[reportAttributeAccessIssue] - all are generators
     return sample
@@ -203,14 +226,12 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.store or open_store("original", source_photos(options.out, True)[0], options.out)
     store = Store.open(path)
-    known = Samples.of_split(store, "train")
-    largest = int(known.widths.max()), int(known.heights.max())
     contenders: dict[str, Callable[[], Iterator[int]]] = {
         DECODE: lambda: bare_decode(store, region=False),
         "bare nvImageCodec, only the crop": lambda: bare_decode(store, region=True),
         STEP: training_step,
     }
-    for name, setting in settings(largest).items():
+    for name, setting in settings().items():
         contenders[name] = lambda setting=setting: loader(store, setting)
     samples, failed = sweep(contenders, options.rounds, options.seconds, options.minutes)
     write_csv(options.out / "loader_gpu.csv", {"gpu": samples})

@@ -126,7 +126,6 @@ def plan_stages(work: Path, times: Times) -> None:
     with timed(times, "tables and manifest"):
         write_tables(options, records, results, results)
     store.remove()
-    store.close()
 
 
 def made_up(records: Any, plan: Any, shard: Any) -> Any:

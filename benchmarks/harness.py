@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,9 @@ from benchmarks.samples import Sample
 
 #: Where benchmarks/peers/install.sh puts the contenders' libraries by default.
 PEERS_PYTHON = Path("/tmp/peers/bin/python")
+
+#: Cores that a contender may use, however many threads or workers it starts.
+CORES = 2
 
 #: Seconds that a contender may take for one answer; its own container is made in the first.
 PATIENCE = 180.0
@@ -57,6 +60,8 @@ class Ready:
     prepare_s: float
     """Seconds it took to write its own container; near 0 where that was there already."""
     shape: list[int] | None = None
+    axes: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    """What a sweep may try: values of fields of the job."""
 
 
 class Worker:
@@ -78,13 +83,13 @@ class Worker:
         self._process = subprocess.Popen(
             [str(python), "-m", "benchmarks.worker", name, str(file)],
             cwd=repository(),
-            env={**os.environ, "OMP_NUM_THREADS": str(job.workers)},
+            env={**os.environ, "OMP_NUM_THREADS": str(CORES)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
             start_new_session=True,
-            preexec_fn=lambda: pin(job.workers),
+            preexec_fn=lambda: pin(CORES),
         )
         try:
             self.ready = Ready(**self._answer())
@@ -93,11 +98,20 @@ class Worker:
             raise
         self._signal(signal.SIGSTOP)
 
-    def measure(self, seconds: float) -> Sample:
-        """Run for some seconds; suspended before and after."""
+    def measure(self, seconds: float, settings: Mapping[str, int] | None = None) -> Sample:
+        """Run for some seconds; suspended before and after.
+
+        Args:
+            seconds: least time to measure.
+            settings: fields of the job that are to be others than it was started with.
+
+        Raises:
+            PeerError: it has ended.
+        """
         self._signal(signal.SIGCONT)
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{seconds}\n")
+        asked = {"seconds": seconds, "settings": dict(settings or {})}
+        self._process.stdin.write(f"{json.dumps(asked)}\n")
         self._process.stdin.flush()
         sample = Sample(**self._answer())
         self._signal(signal.SIGSTOP)

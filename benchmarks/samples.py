@@ -23,7 +23,7 @@ class Sample:
         return self.photos / self.seconds
 
     @property
-    def thrift(self) -> float:
+    def per_cpu(self) -> float:
         """Photos per second of CPU time: what others do on the machine hardly moves it."""
         return self.photos / self.cpu_seconds
 
@@ -56,9 +56,9 @@ def ratio(own: Sequence[Sample], other: Sequence[Sample]) -> Spread:
     return Spread.of([a.rate / b.rate for a, b in zip(own, other, strict=True)])
 
 
-def thrift_ratio(own: Sequence[Sample], other: Sequence[Sample]) -> Spread:
+def per_cpu_ratio(own: Sequence[Sample], other: Sequence[Sample]) -> Spread:
     """As :func:`ratio`, of photos per second of CPU time."""
-    return Spread.of([a.thrift / b.thrift for a, b in zip(own, other, strict=True)])
+    return Spread.of([a.per_cpu / b.per_cpu for a, b in zip(own, other, strict=True)])
 
 
 def best(contenders: Sequence[Sequence[Sample]]) -> list[Sample]:
@@ -85,9 +85,9 @@ class Target:
         other = [samples[name] for name in self.other if samples.get(name)]
         if not own or not other:
             return None
-        spread, thrift = ratio(best(own), best(other)), thrift_ratio(best(own), best(other))
+        spread, per_cpu = ratio(best(own), best(other)), per_cpu_ratio(best(own), best(other))
         near = "missed, within the spread" if spread.high >= self.least else "missed"
-        return spread, "met" if spread.median >= self.least else near, thrift
+        return spread, "met" if spread.median >= self.least else near, per_cpu
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

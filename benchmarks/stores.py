@@ -37,7 +37,7 @@ def source_photos(work: Path, small: bool = False) -> tuple[Path, str]:
         dest, largest = work / ("few" if small else "generated"), 40 if small else 240
         if not (dest / "train.csv").exists():
             write_kaggle_dataset(dest, 16, largest, largest // 2, seed=1, size=(800, 600))
-        return dest, "generated photos of 800 x 600 pixels (shard_tools/demo_photos.py)"
+        return dest, "generated photos of 800 x 600 pixels (shard_tools/demo_photos)"
     dest = work / "landmarks13"
     if not (dest / "train.csv").exists():
         _copy(landmarks, dest)

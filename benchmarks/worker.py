@@ -1,11 +1,15 @@
 """One contender in a process of its own: gets ready, then measures whenever it is asked to.
 
-python -m benchmarks.worker NAME JOB.json      # "SECONDS\n" in, one JSON object per line out
+python -m benchmarks.worker NAME JOB.json      # one JSON object per line in, and one out
+
+A line in has the seconds to measure and, where a sweep goes on to others, fields of the job.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import gc
 import importlib
 import json
 import os
@@ -17,10 +21,15 @@ from typing import Any, TextIO, cast
 
 import psutil
 
-from benchmarks.peers import Job, Peer
+from benchmarks.peers import AXES, Job, Peer
 
-#: Batches that pass before the clock starts: more than any contender works ahead.
+#: Batches that pass before the clock starts, at least.
 WARM_UP = 5
+
+
+def warm_up(job: Job) -> int:
+    """Batches that pass before the clock starts: more than any contender works ahead."""
+    return max(WARM_UP, job.workers * job.prefetch + 1)
 
 
 def read_job(path: Path) -> Job:
@@ -44,18 +53,20 @@ def describe(batch: Any) -> dict[str, Any]:
     }
 
 
-def measure(batches: Iterator[Any], seconds: float, multiple: int) -> dict[str, float]:
+def measure(batches: Iterator[Any], seconds: float, job: Job) -> dict[str, float]:
     """Rate over whole batches, for at least a time.
+
+    Workers that make a batch each deliver them in bursts, so batches come in multiples of them.
 
     Args:
         batches: without end.
         seconds: least time to measure.
-        multiple: of how many batches; workers that make a batch each deliver them in bursts.
+        job: says how many workers there are, and how far ahead they are.
     """
-    for _ in range(WARM_UP):
+    for _ in range(warm_up(job)):
         next(batches)
     photos, count, cpu, started = 0, 0, cpu_seconds(), time.perf_counter()
-    while time.perf_counter() - started < seconds or count % multiple:
+    while time.perf_counter() - started < seconds or count % job.workers:
         photos += len(next(batches))
         count += 1
     took = time.perf_counter() - started
@@ -85,9 +96,17 @@ def main() -> None:
     prepared = time.perf_counter() - started
     batches = peer.batches(job)
     first = describe(next(batches))
-    print(json.dumps({"title": peer.TITLE, "prepare_s": prepared, **first}), file=out)
+    axes = getattr(peer, "AXES", AXES)
+    ready = {"title": peer.TITLE, "prepare_s": prepared, "axes": axes, **first}
+    print(json.dumps(ready), file=out)
     for line in sys.stdin:
-        print(json.dumps(measure(batches, float(line), job.workers)), file=out)
+        asked = json.loads(line)
+        wanted = dataclasses.replace(job, **asked["settings"])
+        if wanted != job:
+            del batches  # ends its workers before others start
+            gc.collect()
+            job, batches = wanted, peer.batches(wanted)
+        print(json.dumps(measure(batches, asked["seconds"], job)), file=out)
     out.flush()
     os._exit(0)  # nothing of a contender's shutdown matters here
 

@@ -1,30 +1,34 @@
-"""Checkpoints of a run: written under a temporary name, renamed when whole.
+"""Checkpoints of a run as they lie on the disk: where, which files, and whether they are whole.
 
-A run folder::
+A run folder (docs/runs.md describes all of it)::
 
     config.json                    what was run
     metrics.jsonl                  every logged step, one JSON object a line
-    checkpoints/step-00000120/     model.safetensors, optimizer.bin, random_states_N.pkl,
-                                   trainer.json, model.json, classes.parquet
+    checkpoints/step-00000120/     model.safetensors, optimizer.bin, trainer.json, model.json,
+                                   classes.parquet; scaler.pt with fp16
     best/                          model.safetensors, model.json, classes.parquet
     logs/                          TensorBoard
 
-A folder under ``checkpoints/`` that carries its final name is whole. The weights are those of the
-bare model, so that a checkpoint of eight processes continues on one, and the other way round.
+A folder under ``checkpoints/`` that carries its final name is whole: it was written under a
+temporary name, by ``checkpoint_writer``. ``trainer.json`` holds size and digest of all other files,
+so that damage done later is found before anything is continued from it. The weights are those of
+the bare model: a checkpoint of eight processes continues on one, and the other way round.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+import stat
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from accelerate import Accelerator
+import xxhash
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -35,11 +39,17 @@ CARD = "model.json"
 CLASSES = "classes.parquet"
 STATE = "trainer.json"
 CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+
+_FOLDER = re.compile(r"step-(\d{8,})")
+
+Files = Mapping[str, tuple[int, str]]
+"""Size in bytes and XXH3 digest (128 bits, in hex) of each file of a checkpoint but the state."""
 
 
 @dataclass(frozen=True)
 class TrainState:
-    """The trainer's own part of a checkpoint, ``trainer.json``."""
+    """The trainer's own part of a checkpoint, in ``trainer.json``."""
 
     step: int
     """Global batches seen."""
@@ -47,10 +57,19 @@ class TrainState:
     """Width of the head."""
     store: str
     """Fingerprint of the store's contents."""
-    best: float | None
-    """Best validation figure so far; None before the first evaluation."""
+    best: dict[str, float] | None
+    """Figures of the best weights so far, by their names; None before the first evaluation."""
     window: tuple[float, ...]
     """Sums since the last log line, so that the next one is as if never stopped."""
+    evaluated: bool = True
+    """Whether all evaluations due until now have been made. A checkpoint is written before the
+    evaluation of its step, which a run that was stopped in between still has to make."""
+
+    def write(self, folder: Path, files: Files) -> None:
+        """Write it into a checkpoint folder, beside the files it vouches for."""
+        raw: dict[str, Any] = {"state": asdict(self), "files": files}
+        raw["xxh128"] = _digest_of(raw)
+        write_atomically(folder / STATE, json.dumps(raw) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> TrainState:
@@ -59,71 +78,130 @@ class TrainState:
         Raises:
             ConfigError: damaged, or of another version.
         """
-        file = folder / STATE
+        return read_state(folder)[0]
+
+
+def read_state(folder: Path) -> tuple[TrainState, Files]:
+    """The state in a checkpoint folder, and the sizes and digests of the files beside it.
+
+    Raises:
+        ConfigError: damaged, or of another version.
+    """
+    file = folder / STATE
+    try:
+        raw = json.loads(file.read_text())
+        if raw.pop("xxh128") != _digest_of(raw):
+            raise ValueError("its content is not what was written")
+        state = raw["state"]
+        files = {str(name): (int(size), str(code)) for name, (size, code) in raw["files"].items()}
+        return TrainState(**state | {"window": tuple(state["window"])}), files
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{file}: not a checkpoint of this version ({reason})") from None
+
+
+def _digest_of(raw: Mapping[str, Any]) -> str:
+    return xxhash.xxh3_128_hexdigest(json.dumps(raw, sort_keys=True).encode())
+
+
+def digest_of_file(file: Path) -> str:
+    """XXH3 digest of a file, 128 bits in hex."""
+    digest = xxhash.xxh3_128()
+    with open(file, "rb") as opened:
+        while block := opened.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def damage_of(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, in a line that names the file; None for a whole one."""
+    try:
+        _, files = read_state(folder)
+    except ConfigError as error:
+        return str(error)
+    for name, (size, code) in files.items():
+        file = folder / name
         try:
-            raw = json.loads(file.read_text())
-            return cls(**raw | {"window": tuple(raw["window"])})
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ConfigError(f"{file}: not a checkpoint of this version ({error})") from None
+            found = file.stat().st_size
+            if found != size:
+                return f"{file}: has {found:,} bytes, not the {size:,} that were written"
+            if digest_of_file(file) != code:
+                return f"{file}: its content is not what was written"
+        except OSError as error:
+            return f"{file}: cannot be read ({error.strerror})"
+    return None
+
+
+def step_of(folder: Path) -> int:
+    """The step in the name of a checkpoint folder; -1 for any other name."""
+    match = _FOLDER.fullmatch(folder.name)
+    return int(match[1]) if match else -1
 
 
 def checkpoint_folders(run: Path) -> list[Path]:
-    """Whole checkpoints of a run, oldest first."""
-    return sorted((run / "checkpoints").glob("step-*"))
+    """Checkpoints of a run, oldest first. Folders of other names do not count."""
+    places = (run / "checkpoints").glob("step-*")
+    return sorted((p for p in places if step_of(p) >= 0 and p.is_dir()), key=step_of)
 
 
 def newest_checkpoint(run: Path) -> Path | None:
-    """The newest whole checkpoint of a run, or None."""
+    """The newest checkpoint of a run, or None."""
     folders = checkpoint_folders(run)
     return folders[-1] if folders else None
 
 
-def save_checkpoint(
-    accelerator: Accelerator, run: Path, state: TrainState, export: Mapping[str, bytes], keep: int
-) -> Path:
-    """Write a checkpoint, then drop all but the newest ``keep``. Every process calls it.
+def newest_usable_checkpoint(run: Path, warn: Callable[[str], None]) -> Path | None:
+    """The newest checkpoint that is whole, or None where there is none at all.
 
     Args:
-        accelerator: holds model and optimiser.
         run: the run folder.
-        state: the trainer's state.
-        export: files to lie beside the weights, by name.
-        keep: checkpoints that stay.
+        warn: told, in a line, of each damaged one that is passed over.
 
-    Returns:
-        The checkpoint's folder.
+    Raises:
+        ConfigError: there are checkpoints, all damaged.
     """
-    folder = run / "checkpoints" / f"step-{state.step:08d}"
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    if accelerator.is_main_process:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(temporary))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        (temporary / STATE).write_text(json.dumps(asdict(state)) + "\n")
-        for name, content in export.items():
-            (temporary / name).write_bytes(content)
-        _publish(temporary, folder)
-        for old in checkpoint_folders(run)[:-keep]:
-            shutil.rmtree(old)
-    accelerator.wait_for_everyone()
-    return folder
+    damages = []
+    for folder in reversed(checkpoint_folders(run)):
+        damage = damage_of(folder)
+        if damage is None:
+            for line in damages:
+                warn(f"{line}; continuing from {folder.name}, the checkpoint before")
+            return folder
+        damages.append(damage)
+    if damages:
+        raise ConfigError(
+            f"{damages[0]}; no other checkpoint of {run} can be used; start a new run with another "
+            f"--out (from the best weights so far with --init-from {run})"
+        )
+    return None
 
 
 def save_best(
-    run: Path, model: nn.Module, export: Mapping[str, bytes], note: Mapping[str, Any]
+    run: Path,
+    model: nn.Module | Mapping[str, Tensor],
+    export: Mapping[str, bytes],
+    note: Mapping[str, Any],
 ) -> None:
-    """Write ``best/``: the weights by one rename, with ``note`` inside the file."""
+    """Write ``best/``: the weights by one rename, with ``note`` inside the file.
+
+    Args:
+        run: the run folder.
+        model: the bare model, or its weights by name.
+        export: files to lie beside the weights, by name.
+        note: goes into the weights' file, as strings.
+    """
+    weights = model.state_dict() if isinstance(model, nn.Module) else model
     folder = run / "best"
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in export.items():
-        _replace(folder / name, content)
+        write_whole(folder / name, content)
     temporary = folder / f".{WEIGHTS}.tmp"
-    _write_weights(model, temporary, {key: str(value) for key, value in note.items()})
-    _sync(temporary)
-    temporary.replace(folder / WEIGHTS)
+    try:
+        write_weights(weights, temporary, note)
+        sync(temporary)
+        temporary.replace(folder / WEIGHTS)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def find_export(run: Path, checkpoint: str) -> Path:
@@ -133,7 +211,7 @@ def find_export(run: Path, checkpoint: str) -> Path:
         ConfigError: no such run or checkpoint.
     """
     if not run.is_dir():
-        raise ConfigError(f"{run}: no such run folder; launch/train.py --out {run} makes one")
+        raise ConfigError(f"{run}: no such run folder; glr-train --out {run} makes one")
     named = {"best": run / "best", "last": newest_checkpoint(run)}
     folder = named.get(checkpoint, run / "checkpoints" / checkpoint)
     if folder is None or not (folder / WEIGHTS).is_file():
@@ -153,33 +231,67 @@ def load_weights(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return safetensors.torch.load_file(file), note
 
 
+def best_step(run: Path) -> int | None:
+    """The step of the weights in ``best/``; None where there are none."""
+    try:
+        with safe_open(run / "best" / WEIGHTS, "pt") as opened:
+            return int((opened.metadata() or {})["step"])
+    except (OSError, KeyError, ValueError):
+        return None
+
+
 def write_atomically(file: Path, text: str) -> None:
     """Write a small text file under a temporary name, then rename it."""
-    _replace(file, text.encode())
+    write_whole(file, text.encode())
 
 
-def _write_weights(model: nn.Module, file: Path, note: dict[str, str]) -> None:
-    # The file format knows contiguous tensors only; ours are channels-last.
-    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    safetensors.torch.save_file(tensors, file, note | {"format": "pt"})
-
-
-def _replace(file: Path, content: bytes) -> None:
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file under a temporary name, then rename it."""
     temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_bytes(content)
-    _sync(temporary)
-    temporary.replace(file)
+    try:
+        temporary.write_bytes(content)
+        sync(temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def _publish(temporary: Path, folder: Path) -> None:
+def write_weights(weights: Mapping[str, Tensor], file: Path, note: Mapping[str, Any]) -> None:
+    """Write tensors by name as safetensors, ``note`` inside the file; its mode is the umask's."""
+    # The file format knows contiguous tensors only; ours are channels-last.
+    tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    metadata = {key: str(value) for key, value in note.items()} | {"format": "pt"}
+    usual = file.with_name(f"{file.name}.mode")
+    usual.touch()
+    try:
+        safetensors.torch.save_file(tensors, file, metadata)
+        give_mode_of(usual, [file])
+    finally:
+        usual.unlink()
+
+
+def give_mode_of(usual: Path, files: Iterable[Path]) -> None:
+    """Give files the mode of one that was opened as usual, which the user's umask decided.
+
+    safetensors writes to a temporary file that only its owner may read, whatever the umask says.
+    """
+    mode = stat.S_IMODE(usual.stat().st_mode)
+    for file in files:
+        if file.is_file():
+            file.chmod(mode)
+
+
+def publish(temporary: Path, folder: Path) -> None:
     """Rename a written folder once its files are on the disk."""
     for file in temporary.iterdir():
-        _sync(file)
+        sync(file)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
+    sync(folder.parent)
 
 
-def _sync(file: Path) -> None:
+def sync(file: Path) -> None:
+    """See that a file, or the names in a folder, are on the disk."""
     descriptor = os.open(file, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -8,95 +8,171 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
-import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal
 
 import tyro
 
+from glr_fast.command_help import TRAIN, TUNE, CommandHelp, version
 from glr_fast.config import Config, flat
-from glr_fast.errors import ConfigError, TrainingError
+from glr_fast.errors import ConfigError
 from glr_fast.recipes import RECIPES
+from glr_fast.tune_options import TuneOptions
 
-FAILED = 1
-BAD_INPUT = 2
-INTERRUPTED = 130
+DEFAULT_RECIPE = "resnet50_ce"
+SHELLS = ("bash", "zsh", "fish")
 
 
-def parse_train(arguments: Sequence[str]) -> Config:
+@dataclass(frozen=True)
+class _Defaults:
+    """Where the defaults come from; taken off the command line before the rest is parsed."""
+
+    recipe: Literal[tuple(RECIPES)] = "resnet50_ce"  # type: ignore[valid-type]
+    """Recipe that gives the defaults."""
+    config: Path | None = None
+    """File that gives the defaults instead: best.json of glr-tune, config.json of a run."""
+    json: bool = False
+    """When done, print run folder, best figure, step and seconds as JSON."""
+
+
+@dataclass(frozen=True)
+class _TrainFlags(Config, _Defaults):
+    """All flags of a training, for the help and for shells."""
+
+
+def parse_train(arguments: Sequence[str], also: Sequence[str] = ()) -> Config:
     """The configuration that a training command line asks for.
 
-    ``--recipe NAME`` gives the defaults; ``--resume`` without it takes them from the run folder.
+    ``also`` are flags of the command that are taken off before; a typing error may mean them.
+    ``--recipe NAME`` gives the defaults, or ``--config FILE``: a study's ``best.json``, a run's
+    ``config.json``. ``--resume`` without either takes them from the run folder.
 
     Raises:
-        ConfigError: unknown recipe or flag (the message names the nearest), or a bad value.
+        ConfigError: unknown recipe or flag (the message names the nearest), a bad value, or a file
+            that is no configuration.
     """
     rest, name = _take(list(arguments), "--recipe")
-    if name is None and "--resume" in rest:
+    rest, file = _take(rest, "--config")
+    if name is not None and file is not None:
+        raise ConfigError("--recipe and --config both give the defaults; take one of them")
+    if file is not None:
+        base = read_config(Path(file))
+    elif name is None and "--resume" in rest:
         base = _config_of_run(rest)
     else:
-        base = _recipe(name or "resnet50_ce")
-    return parse(Config, rest, base)
+        base = _recipe(name or DEFAULT_RECIPE)
+    if also == () and _asks(rest):  # with the flags that are taken off
+        values = {item.name: getattr(base, item.name) for item in fields(base)}
+        shown = _TrainFlags(
+            **values, recipe=name or DEFAULT_RECIPE, config=Path(file) if file else None
+        )
+        parse(_TrainFlags, rest, shown, TRAIN)
+    return parse(Config, rest, base, TRAIN, [*also, "--recipe", "--config"])
 
 
-def parse(kind: type, arguments: Sequence[str], default: Any) -> Any:
+def parse_tune(arguments: Sequence[str]) -> tuple[TuneOptions, Config]:
+    """What a search is asked for, and the options of the training that it does not search.
+
+    Raises:
+        ConfigError: as :func:`parse_train`.
+    """
+    options, rest = parse_known(TuneOptions, arguments, TuneOptions(), TUNE)
+    own = [f"--{name}" for name in flat(TuneOptions())]
+    return options, parse_train(rest, also=own)
+
+
+def read_config(file: Path) -> Config:
+    """The configuration in a file that ``glr-tune`` or a run wrote, to be started anew.
+
+    Raises:
+        ConfigError: no such file, or none of this version's configurations.
+    """
+    if file.is_dir():
+        raise ConfigError(f"--config {file}: a folder; give a file, such as {file / 'config.json'}")
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise ConfigError(f"--config {file}: cannot be read ({reason})") from None
+    return replace(Config.from_json(text, f"--config {file}"), resume=False)
+
+
+def parse(
+    kind: type,
+    arguments: Sequence[str],
+    default: Any,
+    command: CommandHelp | None = None,
+    also: Sequence[str] = (),
+) -> Any:
     """Parse flags into a dataclass, with ``default`` for what is not given.
+
+    ``--help``, ``--version`` and ``--print-completion SHELL`` print and end the process. ``also``
+    are further flags that a typing error may mean.
 
     Raises:
         ConfigError: unknown flag or bad value.
     """
+    config, unknown = parse_known(kind, arguments, default, command)
+    if unknown:
+        raise unknown_option(unknown[0], default, also)
+    return config
+
+
+def parse_known(
+    kind: type, arguments: Sequence[str], default: Any, command: CommandHelp | None = None
+) -> tuple[Any, list[str]]:
+    """As :func:`parse`; what belongs to no flag is returned beside it.
+
+    Raises:
+        ConfigError: bad value.
+    """
+    name = command.name if command else None
+    about = command.about if command else None
+    if "--version" in arguments:
+        print(f"{name or 'glr-fast'} {version()}")
+        sys.exit(0)
+    rest, shell = _take(list(arguments), "--print-completion")
+    if shell is not None:
+        if shell not in SHELLS:
+            raise ConfigError(f"--print-completion {shell}: there are {', '.join(SHELLS)}")
+        tyro.cli(kind, args=["--tyro-print-completion", shell], default=default, prog=name)
     said = io.StringIO()
-    wants_help = any(item in ("-h", "--help") for item in arguments)
+    wants_help = _asks(arguments)
     with contextlib.ExitStack() as stack:
         if not wants_help:  # tyro draws a box around its messages; ours are one line
             stack.enter_context(contextlib.redirect_stderr(said))
             stack.enter_context(contextlib.redirect_stdout(said))
         try:
-            config, unknown = tyro.cli(
-                kind, args=arguments, default=default, return_unknown_args=True
+            return tyro.cli(
+                kind,
+                args=rest,
+                default=default,
+                description=about,
+                prog=name,
+                return_unknown_args=True,
             )
         except SystemExit:
             if wants_help:
+                if command:
+                    print(f"\n{command.epilogue()}")
                 raise
             raise ConfigError(_one_line(said.getvalue())) from None
-    if unknown:
-        flags = [f"--{name}" for name in flat(default)] + ["--recipe"]
-        raise ConfigError(f"unknown option {unknown[0]}{_nearest(unknown[0], flags)}")
-    return config
 
 
-def run_command(work: Callable[[], object]) -> NoReturn:
-    """Run a script's work and end the process: 0 when done, 2 with one line for bad input.
-
-    1 with one line for a training that cannot go on; anything else is a fault, with its traceback.
-    """
-    try:
-        _warn_of_lost_processes()
-        work()
-    except ConfigError as error:
-        _fail(f"error: {error}", BAD_INPUT)
-    except TrainingError as error:
-        _fail(f"error: {error}", FAILED)
-    except KeyboardInterrupt as interrupt:
-        note = str(interrupt) or "nothing was saved"
-        _fail(f"interrupted: {note}", INTERRUPTED)
-    except Exception as error:
-        # Raised by the loader, so its module is loaded by now.
-        from glr_fast.data import StoreError
-
-        if not isinstance(error, StoreError):
-            raise
-        _fail(f"error: {error}", BAD_INPUT)
-    sys.exit(0)
+def _asks(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for the list of options."""
+    return any(
+        item in ("-h", "--help") or item.startswith("--print-completion") for item in arguments
+    )
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    if os.environ.get("RANK", "0") == "0":
-        print(message, file=sys.stderr)
-    sys.exit(code)
+def unknown_option(name: str, default: Any, also: Sequence[str] = ()) -> ConfigError:
+    """The error for a flag that there is not; it names the nearest, perhaps one of ``also``."""
+    flags = [f"--{flag}" for flag in flat(default)] + list(also)
+    return ConfigError(f"unknown option {name}{_nearest(name, flags)}")
 
 
 def _recipe(name: str) -> Config:
@@ -107,10 +183,11 @@ def _recipe(name: str) -> Config:
 
 
 def _config_of_run(arguments: list[str]) -> Config:
+    base = _recipe(DEFAULT_RECIPE)
     _, out = _take(arguments, "--out")
-    file = Path(out or Config().out) / "config.json"
+    file = Path(out or base.out) / "config.json"
     if not file.is_file():
-        return Config()
+        return base
     config = Config.from_json(file.read_text(), str(file))
     return replace(config, run=replace(config.run, max_steps=None))  # where it was cut short
 
@@ -147,21 +224,3 @@ def _one_line(box: str) -> str:
             parts.append([])
     message = " ".join(parts[1] if len(parts) > 1 and parts[1] else parts[0])
     return message.removesuffix(".") or "the command line could not be read; try --help"
-
-
-def _warn_of_lost_processes() -> None:
-    """``accelerate launch --cpu --num_processes 2`` starts one process and says nothing: say it.
-
-    That launcher sets a rendezvous address only when several processes were asked for, and no
-    world size. A shell that exports MASTER_PORT itself looks the same, hence a warning only.
-    """
-    environment = os.environ
-    launched = "ACCELERATE_MIXED_PRECISION" in environment and "MASTER_PORT" in environment
-    sizes = ("WORLD_SIZE", "LOCAL_RANK", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
-    if launched and not any(name in environment for name in sizes):
-        print(
-            "warning: accelerate launch started one process only, though it was set up for several "
-            "(its --cpu mode does so without MPI); two CPU processes: ACCELERATE_USE_CPU=true "
-            "accelerate launch --config_file launch/accelerate/two_cpu_processes.yaml ...",
-            file=sys.stderr,
-        )

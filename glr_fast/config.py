@@ -14,10 +14,8 @@ from typing import Any, Literal, get_type_hints
 
 from glr_fast.errors import ConfigError, require
 from glr_fast.loader_options import LoaderOptions, ReadingOptions
-
-LossName = Literal["ce", "ldam"]
-
-HeadName = Literal["linear", "cosine"]
+from glr_fast.model_config import LossConfig, ModelConfig
+from glr_fast.value_types import describe, fits
 
 OptimName = Literal["adamw", "sgd"]
 
@@ -44,66 +42,6 @@ class DataConfig(LoaderOptions):
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The backbone and its head."""
-
-    name: str = "resnet50"
-    """Any timm model name, such as resnet50 or efficientnet_b0."""
-    pretrained: bool = True
-    """Start from the weights timm downloads from its hub (unused when weights names a file)."""
-    weights: Path | None = None
-    """Start from this .safetensors or .pth file of the same architecture, but its last layer."""
-    head: HeadName = "linear"
-    """Last layer: linear, or cosine (normalised features and weights, no bias)."""
-    dropout: float = 0.0
-    """Dropout before the last layer, a probability."""
-    drop_path: float = 0.0
-    """Stochastic depth, a probability; only some architectures have it."""
-    freeze_epochs: int = 0
-    """Train only the last layer for this many epochs; batch-norm statistics stay fixed too."""
-    fix_batch_norm: bool = False
-    """Keep the batch norms' pretrained statistics for the whole run: for few photos or small
-    batches, whose own statistics are noise."""
-
-    def __post_init__(self) -> None:
-        require(bool(self.name), "--model.name", "a timm model name", "empty")
-        require(0 <= self.dropout < 1, "--model.dropout", "from 0 to below 1", self.dropout)
-        require(0 <= self.drop_path < 1, "--model.drop-path", "from 0 to below 1", self.drop_path)
-        require(self.freeze_epochs >= 0, "--model.freeze-epochs", "0 or more", self.freeze_epochs)
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """The loss (``glr_fast/losses.py`` has the formulas)."""
-
-    name: LossName = "ce"
-    """ce: cross-entropy; ldam: label-distribution-aware margin."""
-    label_smoothing: float = 0.0
-    """Share of the target probability that is spread over all classes."""
-    max_margin: float = 0.5
-    """LDAM: margin of the rarest class; it sets the constant C."""
-    margin_constant: float | None = None
-    """LDAM: the constant C of D_j = C / n_j^(1/4), given directly in place of max_margin."""
-    scale: float | None = None
-    """Factor s on the logits; None takes 1, or 30 with the cosine head."""
-    reweight_from: float | None = None
-    """Deferred re-weighting: class weights from this share of the epochs on; None: never."""
-    reweight_beta: float = 0.9999
-    """Deferred re-weighting: beta of the effective number (1 - beta^n) / (1 - beta)."""
-
-    def __post_init__(self) -> None:
-        smoothing, start = self.label_smoothing, self.reweight_from
-        require(0 <= smoothing < 1, "--loss.label-smoothing", "from 0 to below 1", smoothing)
-        require(self.max_margin >= 0, "--loss.max-margin", "0 or more", self.max_margin)
-        constant, scale = self.margin_constant, self.scale
-        require(constant is None or constant >= 0, "--loss.margin-constant", "0 or more", constant)
-        require(scale is None or scale > 0, "--loss.scale", "above 0", scale)
-        require(start is None or 0 <= start <= 1, "--loss.reweight-from", "from 0 to 1", start)
-        beta = self.reweight_beta
-        require(0 <= beta < 1, "--loss.reweight-beta", "from 0 to below 1", beta)
-
-
-@dataclass(frozen=True)
 class OptimConfig:
     """The optimiser and its schedule."""
 
@@ -127,6 +65,8 @@ class OptimConfig:
     """Largest gradient norm; None does not clip."""
     accumulate_steps: int = 1
     """Global batches whose gradients are averaged into one update."""
+    compress_gradients: bool = False
+    """Send gradients between processes as bfloat16: half the traffic, rounded to 8 bits."""
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, "--optim.epochs", "1 or more", self.epochs)
@@ -186,7 +126,11 @@ class Config:
     out: Path = Path("runs/train")
     """Run folder: checkpoints, best weights, logs."""
     resume: bool = False
-    """Continue from the newest checkpoint in the run folder, in mid-epoch, as if never stopped."""
+    """Continue from the newest checkpoint in the run folder, mid-epoch if need be, as if never
+    stopped."""
+    init_from: Path | None = None
+    """Begin a new run with the weights of this one (a run folder, its best/, a checkpoint or an
+    export): the backbone, and the head's rows of the classes that both know, by landmark id."""
     seed: int = 0
     """Seed of everything: new weights, the order of the photos, crops, dropout."""
     precision: Precision = "auto"
@@ -200,13 +144,27 @@ class Config:
         require(
             frozen <= epochs, "--model.freeze-epochs", f"at most --optim.epochs {epochs}", frozen
         )
+        fits_head = self.loss.name != "arcface" or self.model.cosine
+        require(fits_head, "--loss.name arcface", "with --model.head cosine or subcenter", "linear")
+        if self.init_from is not None and self.model.weights is not None:
+            raise ConfigError("--init-from and --model.weights both give the weights; take one")
+
+    @property
+    def scale(self) -> float:
+        """The factor s on linear outputs or cosines, wherever it is applied."""
+        if self.loss.scale is not None:
+            return self.loss.scale
+        return 30.0 if self.model.cosine else 1.0
+
+    @property
+    def head_scale(self) -> float:
+        """The part of s that the head applies: all of it if the outputs are cosines."""
+        return self.scale if self.model.cosine else 1.0
 
     @property
     def logit_scale(self) -> float:
-        """The factor s that loss and probabilities apply to the model's outputs."""
-        if self.loss.scale is not None:
-            return self.loss.scale
-        return 30.0 if self.model.head == "cosine" else 1.0
+        """The part of s that loss and probabilities apply to the model's outputs."""
+        return self.scale / self.head_scale
 
     @property
     def eval_size(self) -> int:
@@ -249,6 +207,7 @@ RESUME_MAY_CHANGE = (
     "run.",
     "out",
     "resume",
+    "init-from",
     "precision",
     "tracker",
 )
@@ -273,5 +232,7 @@ def _from_dict(kind: Any, raw: dict[str, Any]) -> Any:
             value = _from_dict(hint, value)
         elif value is not None and hint in (Path, Path | None):
             value = Path(value)
+        elif hint is not None and not fits(value, hint):
+            raise TypeError(f"{name} is {value!r}, which is not {describe(hint)}")
         values[name] = value
     return kind(**values)

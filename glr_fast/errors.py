@@ -25,3 +25,13 @@ def require(good: bool, flag: str, needs: str, value: object) -> None:
     """
     if not good:
         raise ConfigError(f"{flag} must be {needs}; it is {value}")
+
+
+def mark_rank(error: BaseException, rank: int) -> None:
+    """Note on an error that it is that of one process of several, which has to show it itself."""
+    error.__dict__["rank"] = rank
+
+
+def rank_of(error: BaseException) -> int | None:
+    """The process an error was marked with; None for one that the main process shows."""
+    return error.__dict__.get("rank")

@@ -5,7 +5,7 @@ A new option is a field here and its use in ``glr_fast.data``; ``--data.NAME`` f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -16,11 +16,40 @@ BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 
 
 @dataclass(frozen=True)
+class DecoderOptions:
+    """How the decoder is tuned. All but ``queue_depth`` is for the GPU; docs/gpu.md says what to
+    try. ``fancy_upsampling`` changes pixels by a few levels, the rest changes speed and memory."""
+
+    queue_depth: int = 2
+    """Batches that are worked on ahead of the one handed out."""
+    hw_load: float = 0.65
+    """Share of the photos that the GPU's JPEG engines decode, where it has any; 0 uses none."""
+    preallocate: bool = False
+    """Reserve the JPEG engines' memory for the largest photo of the split at the start."""
+    pinned_mib: int = 8
+    """Page-locked host memory that the GPU decoder reserves, in MiB, twice for each thread; it
+    grows when a photo needs more. Evaluation reserves none."""
+    device_mib: int = 16
+    """GPU memory that the decoder reserves, in MiB, for each thread; as pinned_mib."""
+    fancy_upsampling: bool = True
+    """Interpolate chroma on the GPU as libjpeg-turbo does on the CPU, so that a model sees the same
+    pixels on both."""
+
+    def check(self, prefix: str) -> None:
+        """Check the fields; ``prefix`` is that of their flags, such as ``data.decoder.``."""
+        require(self.queue_depth >= 1, f"--{prefix}queue-depth", "1 or more", self.queue_depth)
+        require(0 <= self.hw_load <= 1, f"--{prefix}hw-load", "from 0 to 1", self.hw_load)
+        require(self.pinned_mib >= 0, f"--{prefix}pinned-mib", "0 or more", self.pinned_mib)
+        require(self.device_mib >= 0, f"--{prefix}device-mib", "0 or more", self.device_mib)
+
+
+@dataclass(frozen=True)
 class ReadingOptions:
-    """How photos are read. Nothing here changes an image or a weight."""
+    """How photos are read. Nothing here changes a weight."""
 
     threads: int | None = None
-    """Decoding threads per process; None takes the cores that the process may use."""
+    """Decoding threads per process; None divides the cores that the process may use by the
+    processes that were started on this machine."""
     backend: str = "auto"
     """Decoder: dali (on a GPU, or DALI's CPU backend), cpu (libjpeg-turbo and OpenCV in threads),
     or auto: dali on a GPU, else cpu."""
@@ -31,6 +60,8 @@ class ReadingOptions:
     """Folder for copies of a remote store's shards; None takes ``~/.cache/glr-fast``."""
     cache_gib: float = 50.0
     """Most that the folder of copies should hold, in GiB."""
+    decoder: DecoderOptions = field(default_factory=DecoderOptions)
+    """How the decoder is tuned."""
 
     def check_reading(self, prefix: str) -> None:
         """Check the fields of this class; ``prefix`` is that of their flags, such as ``data.``."""
@@ -40,6 +71,7 @@ class ReadingOptions:
         require(known, f"--{prefix}backend", f"one of {', '.join(BACKENDS)}", self.backend)
         require(most >= 0, f"--{prefix}max-bad-samples", "0 or more", most)
         require(self.cache_gib > 0, f"--{prefix}cache-gib", "above 0", self.cache_gib)
+        self.decoder.check(f"{prefix}decoder.")
 
     def reading(self) -> dict[str, Any]:
         """The fields of this class by name, for options that share them."""
@@ -70,8 +102,8 @@ class LoaderOptions(ReadingOptions):
     index: str | None = None
     """An index that ``glr-shard index`` wrote: its epochs replace policy and seed in training."""
     shuffle_window: int = 0
-    """Shards that are read and mixed at a time, for a store larger than the memory or far away; 0
-    mixes all photos."""
+    """Shards that are read and mixed at a time, for a store that is larger than memory or remote;
+    0 mixes all photos."""
 
     def __post_init__(self) -> None:
         self.check_reading(prefix="data.")

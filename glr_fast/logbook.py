@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,11 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from glr_fast.checkpoint import METRICS
 from glr_fast.config import Config
+from glr_fast.progress import in_words
 
-METRICS = "metrics.jsonl"
+__all__ = ["METRICS", "Logbook", "Timer", "forget_after"]
 
 
 class Timer:
@@ -43,16 +46,24 @@ class Timer:
 class Logbook:
     """One line of figures at a time, to all who read them; only the main process writes."""
 
-    def __init__(self, accelerator: Accelerator, run: Path, total_steps: int, step: int) -> None:
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        run: Path,
+        total_steps: int,
+        step: int,
+        evaluated: bool = True,
+    ) -> None:
         self._accelerator = accelerator
         self._file = run / METRICS
+        self._began, self._first = time.perf_counter(), step
         main = accelerator.is_main_process
         self._terminal = main and sys.stderr.isatty()
         self._bar = tqdm(
             total=total_steps, initial=step, disable=not self._terminal, unit="step", leave=True
         )
         if main:
-            forget_after(self._file, step)
+            forget_after(self._file, step, evaluated)
 
     def say(self, text: str) -> None:
         """A line for the person who watches."""
@@ -65,7 +76,7 @@ class Logbook:
         """Write figures of a step to the file and the trackers."""
         if self._accelerator.is_main_process:
             with open(self._file, "a") as file:
-                file.write(json.dumps({"step": step, **figures}) + "\n")
+                file.write(_json({"step": step, **figures}) + "\n")
         self._accelerator.log(dict(figures), step=step)
 
     def train(self, step: int, total: int, figures: Mapping[str, float]) -> None:
@@ -81,7 +92,13 @@ class Logbook:
             return
         text = "  ".join(f"{name} {value}" for name, value in shown.items())
         rate = f"lr {figures['train/lr']:.2e}  waiting for data {figures['data_wait(%)']:.0f}%"
-        self.say(f"step {step}/{total}  epoch {figures['epoch']:.2f}  {text}  {rate}")
+        left = f"  {in_words(self._left(step, total))} left" if step < total else ""
+        self.say(f"step {step}/{total}  epoch {figures['epoch']:.2f}  {text}  {rate}{left}")
+
+    def _left(self, step: int, total: int) -> float:
+        """Seconds to the last step at the rate so far, evaluations and checkpoints included."""
+        passed = time.perf_counter() - self._began
+        return passed / max(1, step - self._first) * (total - step)
 
     def validation(self, step: int, total: int, figures: Mapping[str, Any], better: bool) -> None:
         """Write the figures of an evaluation, nested ones as ``val/accuracy_many``."""
@@ -111,27 +128,77 @@ class Logbook:
         elif step:
             self.say(f"continuing from step {step}")
 
+    def stopped(self, cause: str, step: int, run: Path) -> None:
+        """Say that a run was asked to stop, has saved and ends."""
+        self.say(
+            f"stopped by {cause} at step {step}, with a checkpoint in {run}; continue with the "
+            "same command and --resume"
+        )
+
+    def closing(self, config: Config, summary: Mapping[str, Any]) -> None:
+        """Say how it ended, how long it took, and what may be typed next."""
+        took = f"took {in_words(summary['seconds'])}"
+        if summary["best"] is None:
+            best = "nothing was evaluated; the last weights are kept as the best"
+        else:
+            name = str(summary["monitor"]).replace("_", " ").replace("f1", "F1")
+            epoch = ""
+            if summary["best_step"] is not None:
+                epoch = f" at step {summary['best_step']} of {summary['step']}"
+            best = f"best validation {name} {summary['best']:.4f}{epoch}"
+        self.say(f"{best}; {took}; weights in {config.out / 'best'}")
+        if config.tracker == "tensorboard":
+            self.say(f"curves: tensorboard --logdir {config.out / 'logs'}")
+        self.say(f"next: glr-evaluate --run {config.out} --split val")
+
     def advance(self) -> None:
         """One step done."""
         self._bar.update()
 
-    def close(self) -> None:
-        """Finish the bar and the trackers."""
+    def close(self, failed: bool = False) -> None:
+        """Finish the bar and the trackers; and the process group, but for a run that failed.
+
+        To end the group after an error of one process can hang (NCCL), before the error is shown.
+        """
         self._bar.close()
-        self._accelerator.end_training()
+        if not failed:
+            self._accelerator.end_training()
+            return
+        for tracker in self._accelerator.trackers:
+            tracker.finish()
 
 
-def forget_after(file: Path, step: int) -> None:
-    """Drop lines later than ``step``: what a stopped run did after its last checkpoint."""
+def forget_after(file: Path, step: int, evaluated: bool = True) -> None:
+    """Drop what a stopped run wrote after its last checkpoint, and will write again.
+
+    Args:
+        file: ``metrics.jsonl``.
+        step: of the checkpoint; lines of later steps go.
+        evaluated: whether the evaluation of that very step is done; else its line goes too.
+    """
     if not file.is_file():
         return
     kept = []
     for line in file.read_text().splitlines():
         try:
-            if json.loads(line)["step"] <= step:
+            figures = json.loads(line)
+            again = not evaluated and any(name.startswith("val/") for name in figures)
+            if figures["step"] < step or (figures["step"] == step and not again):
                 kept.append(line + "\n")
-        except ValueError:  # cut off in mid-line
+        except (ValueError, KeyError, TypeError):  # cut off in mid-line
             continue
     temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text("".join(kept))
-    temporary.replace(file)
+    try:
+        temporary.write_text("".join(kept))
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _json(figures: Mapping[str, Any]) -> str:
+    """Figures as JSON, which knows neither NaN nor infinity: those become null."""
+    finite = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+    return json.dumps(finite, allow_nan=False)

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 
 from torch import nn
 
-from glr_fast.config import Config, HeadName, ModelConfig
+from glr_fast.config import Config
 from glr_fast.errors import ConfigError
+from glr_fast.model_config import HeadName, ModelConfig, PoolName
 from glr_fast.models import build_model, pretrained_statistics
 
 
@@ -21,7 +22,7 @@ class ModelCard:
     num_classes: int
     """Width of the head."""
     head: HeadName
-    """linear or cosine."""
+    """linear, cosine or subcenter."""
     image_size: int
     """Side of the evaluation crop, in pixels."""
     mean: tuple[float, float, float]
@@ -30,6 +31,14 @@ class ModelCard:
     """Divided by, after the mean."""
     logit_scale: float
     """Probabilities are softmax(logit_scale * output)."""
+    head_scale: float = 1.0
+    """Factor inside a cosine head."""
+    sub_centers: int = 1
+    """Weights of each class in a subcenter head."""
+    pool: PoolName = "avg"
+    """Pooling before the last layer."""
+    float32_head: bool = False
+    """Whether a linear head computes in float32 under autocast."""
 
     @classmethod
     def of(cls, model: nn.Module, config: Config, num_classes: int) -> ModelCard:
@@ -43,7 +52,16 @@ class ModelCard:
             mean=mean,
             std=std,
             logit_scale=config.logit_scale,
+            head_scale=config.head_scale,
+            sub_centers=config.model.centers,
+            pool=config.model.pool,
+            float32_head=config.model.float32_head,
         )
+
+    @property
+    def is_timm(self) -> bool:
+        """Whether timm alone builds this model."""
+        return self.head == "linear" and self.pool == "avg"
 
     def to_json(self) -> str:
         """The text of the file."""
@@ -64,5 +82,12 @@ class ModelCard:
 
     def build(self) -> nn.Module:
         """The model with new weights, to load the trained ones into."""
-        config = ModelConfig(name=self.name, pretrained=False, head=self.head)
-        return build_model(config, self.num_classes)
+        config = ModelConfig(
+            name=self.name,
+            pretrained=False,
+            head=self.head,
+            sub_centers=self.sub_centers,
+            pool=self.pool,
+            float32_head=self.float32_head,
+        )
+        return build_model(config, self.num_classes, self.head_scale)

@@ -11,30 +11,83 @@ import timm
 import torch
 from torch import nn
 
-from glr_fast.config import ModelConfig
 from glr_fast.errors import ConfigError
-from glr_fast.heads import classifier, head_parameters, start_small, use_cosine_head
+from glr_fast.heads import (
+    classifier,
+    head_parameters,
+    start_small,
+    use_cosine_head,
+    use_float32_head,
+    use_gem_pooling,
+)
+from glr_fast.model_config import ModelConfig
 from glr_fast.weights import hub_reachable, load_backbone
 
 
-def build_model(config: ModelConfig, num_classes: int) -> nn.Module:
+def build_model(config: ModelConfig, num_classes: int, head_scale: float = 1.0) -> nn.Module:
     """A timm model, its last layer replaced by one for ``num_classes``, with its starting weights.
 
+    Args:
+        config: architecture, head, weights.
+        num_classes: width of the head.
+        head_scale: factor inside a cosine head (``Config.head_scale``); a linear head has none.
+
     Raises:
-        ConfigError: unknown model, weights that cannot be had, or weights of another architecture.
+        ConfigError: unknown model, weights that cannot be had, weights of another architecture, or
+            a head or pooling that does not fit the model.
     """
-    if not timm.is_model(config.name):
-        raise ConfigError(
-            f"--model.name {config.name}: timm has no such model{_similar(config.name)}"
-        )
+    check_name(config.name)
     model = _create(config, num_classes)
-    if config.head == "cosine":
-        use_cosine_head(model, num_classes)
+    if config.cosine:
+        use_cosine_head(model, num_classes, head_scale, config.centers)
     else:
         start_small(model)
+        if config.float32_head:
+            use_float32_head(model)
     if config.weights is not None:
         load_backbone(model, config.weights, config.name)
+    if config.pool == "gem":
+        use_gem_pooling(model)  # after the weights, which know no p
     return model
+
+
+def check_name(name: str) -> None:
+    """Make sure that timm has a model.
+
+    Raises:
+        ConfigError: it has none of that name.
+    """
+    if not timm.is_model(name):
+        raise ConfigError(f"--model.name {name}: timm has no such model{_similar(name)}")
+
+
+def check_image_sizes(model: nn.Module, sizes: Mapping[str, int]) -> None:
+    """Send a black image of each size through a model, which is left in training mode.
+
+    Args:
+        model: where it will run.
+        sizes: sides in pixels, by the flags that give them.
+
+    Raises:
+        ConfigError: it cannot take one of them.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    for flag, size in sizes.items():
+        image = torch.zeros((1, 3, size, size), device=device)
+        try:
+            with torch.no_grad():
+                model(image.to(memory_format=torch.channels_last))
+        except (AssertionError, RuntimeError, ValueError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            settings = cast(Mapping[str, Any], model.pretrained_cfg)
+            side, reason = settings["input_size"][-1], " ".join(str(error).split())[:160]
+            raise ConfigError(
+                f"{flag} {size}: {settings['architecture']} cannot take images of this size "
+                f"({reason}); it was made for {side}"
+            ) from None
+    model.train()
 
 
 def place(model: nn.Module, device: torch.device) -> nn.Module:

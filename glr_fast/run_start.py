@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from accelerate import Accelerator
 from accelerate.utils import (
+    DDPCommunicationHookType,
     DistributedDataParallelKwargs,
     LoggerType,
     ProjectConfiguration,
     broadcast_object_list,
 )
+from torch import nn
 
-from glr_fast.checkpoint import CONFIG, TrainState, newest_checkpoint, write_atomically
+from glr_fast.checkpoint import (
+    CONFIG,
+    METRICS,
+    WEIGHTS,
+    TrainState,
+    checkpoint_folders,
+    newest_usable_checkpoint,
+    write_atomically,
+)
 from glr_fast.config import Config, changed_for_resume, flat
-from glr_fast.data import Store
+from glr_fast.data import Loader, Rank, Store, bad_samples_file, open_loader
 from glr_fast.errors import ConfigError
+from glr_fast.gpu_settings import apply_gpu_settings
+from glr_fast.run_lock import LOCK
 
 
 def open_accelerator(config: Config) -> Accelerator:
@@ -27,8 +45,6 @@ def open_accelerator(config: Config) -> Accelerator:
     Raises:
         ConfigError: a tracker or a precision that is not to be had here.
     """
-    # Frozen layers have no gradients, which DDP must be told to look for, at some cost.
-    ddp = DistributedDataParallelKwargs(find_unused_parameters=config.model.freeze_epochs > 0)
     folder, known = str(config.out), ["none", *map(str, LoggerType)]
     if config.tracker not in known:
         raise ConfigError(f"--tracker {config.tracker}: unknown; there are {', '.join(known)}")
@@ -37,7 +53,7 @@ def open_accelerator(config: Config) -> Accelerator:
             mixed_precision=None if config.precision == "auto" else config.precision,
             log_with=None if config.tracker == "none" else config.tracker,
             project_config=ProjectConfiguration(folder, logging_dir=f"{folder}/logs"),
-            kwargs_handlers=[ddp],
+            kwargs_handlers=[ddp_options(config)],
         )
     except ValueError as error:
         raise ConfigError(f"--precision {config.precision}: {error}") from None
@@ -46,54 +62,149 @@ def open_accelerator(config: Config) -> Accelerator:
             f"--tracker {config.tracker}: its package is not installed; install it, or take "
             "--tracker tensorboard or none"
         )
-    if accelerator.device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.benchmark = True  # every batch has the same shape
+    if accelerator.device.type == "cpu" and accelerator.mixed_precision == "fp16":
+        raise ConfigError(
+            "--precision fp16 needs a GPU, and there is none; take --precision bf16 or no"
+        )
+    apply_gpu_settings(accelerator.device)
     return accelerator
 
 
+def ddp_options(config: Config) -> DistributedDataParallelKwargs:
+    """How processes exchange gradients."""
+    hook = DDPCommunicationHookType
+    return DistributedDataParallelKwargs(
+        # Frozen layers have no gradients, which DDP must be told to look for, at some cost.
+        find_unused_parameters=config.model.freeze_epochs > 0,
+        # The gradients lie in DDP's buckets: one copy of them less, in memory and in time.
+        gradient_as_bucket_view=True,
+        # Batch norms train by their own batch's statistics; the running ones, of which the main
+        # process's are saved, are shared before an evaluation and need not be before each step.
+        broadcast_buffers=False,
+        comm_hook=hook.BF16 if config.optim.compress_gradients else hook.NO,
+    )
+
+
 def agree(accelerator: Accelerator, check: Callable[[], Any]) -> Any:
-    """Run ``check`` on the main process; all get its result, or all raise its ConfigError."""
+    """Run ``check`` on the main process; all get its result, or all raise its error in a line.
+
+    Raises:
+        ConfigError: the main process has raised one, or any other error on the other processes.
+    """
     answer: list[Any] = [None, None]
+    failed: Exception | None = None
     if accelerator.is_main_process:
         try:
             answer[0] = check()
-        except ConfigError as error:
-            answer[1] = str(error)
+        except Exception as error:  # the others wait for an answer, whatever it is
+            answer[1], failed = str(error), error
     if accelerator.num_processes > 1:
         broadcast_object_list(answer)
+    if failed is not None:
+        raise failed
     if answer[1] is not None:
         raise ConfigError(answer[1])
     return answer[0]
 
 
-def check_folder(config: Config, store: Store) -> TrainState | None:
+@dataclass(frozen=True)
+class Continuation:
+    """What a run continues from."""
+
+    folder: Path
+    """A whole checkpoint."""
+    state: TrainState
+    """The trainer's part of it."""
+
+
+def check_folder(config: Config, store: Store) -> Continuation | None:
     """What to continue from, or None for a start.
 
     Raises:
-        ConfigError: the folder holds a run and ``--resume`` is not given, or it holds another run.
+        ConfigError: the folder holds a run and ``--resume`` is not given, it holds another run, or
+            all its checkpoints are damaged.
     """
     run = config.out
-    if run.exists() and not run.is_dir():
-        raise ConfigError(f"--out {run}: not a folder")
-    file = run / CONFIG
     if not config.resume:
-        if run.is_dir() and any(run.iterdir()):
-            what = "already holds a run" if file.is_file() else "is not empty"
-            raise ConfigError(f"--out {run} {what}; continue it with --resume, or give another")
+        _check_new(run)
         return None
-    checkpoint = newest_checkpoint(run)
-    if checkpoint is None:
+    folder = newest_usable_checkpoint(run, _warn)
+    if folder is None:
         return None
+    file = run / CONFIG
     old = Config.from_json(file.read_text(), str(file)) if file.is_file() else config
-    state = TrainState.read(checkpoint)
+    state = TrainState.read(folder)
     _check_same(config, old, state, store)
-    return state
+    return Continuation(folder, state)
+
+
+def _check_new(run: Path) -> None:
+    """A new run needs an empty folder, or one where a start has failed."""
+    there = {path.name for path in run.iterdir()} - {LOCK} if run.is_dir() else set()
+    if not there:
+        return
+    if CONFIG in there and not checkpoint_folders(run) and not (run / "best" / WEIGHTS).is_file():
+        _warn(f"{run}: an earlier start has left no checkpoint; starting from the beginning")
+        (run / METRICS).unlink(missing_ok=True)
+        shutil.rmtree(run / "logs", ignore_errors=True)
+        return
+    what = "already holds a run" if CONFIG in there else "is not empty"
+    raise ConfigError(f"--out {run} {what}; continue it with --resume, or give another")
+
+
+def _warn(line: str) -> None:
+    _say(f"warning: {line}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def with_fitting_batch(config: Config, store: Store, accelerator: Accelerator) -> Config:
+    """The options with a global batch that is not larger than the training split, and a line."""
+    photos, batch = len(store.split_rows("train")), config.data.batch_size
+    fitting = photos - photos % accelerator.num_processes
+    if batch <= photos or not fitting:
+        return config
+    if accelerator.is_main_process:
+        _say(
+            f"--data.batch-size {batch} is larger than the training split ({photos} photos): "
+            f"taking {fitting}"
+        )
+    return replace(config, data=replace(config.data, batch_size=fitting))
+
+
+def open_split(config: Config, store: Store, accelerator: Accelerator, split: str) -> Loader:
+    """This process's loader of a split: augmented for ``train``, to be evaluated for the others."""
+    training = split == "train"
+    return open_loader(
+        store,
+        split,
+        config.data if training else replace(config.data, image_size=config.eval_size),
+        seed=config.seed,
+        rank=Rank(accelerator.process_index, accelerator.num_processes),
+        device=accelerator.device,
+        train=training,
+        bad_samples=config.out / bad_samples_file(accelerator.process_index),
+    )
+
+
+def share_buffers(accelerator: Accelerator, model: nn.Module) -> None:
+    """Give all processes the main one's batch-norm statistics, which are what is saved."""
+    if accelerator.num_processes > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, 0)
+
+
+def classes_file(store: Store) -> bytes:
+    """The classes of a store as the ``classes.parquet`` that lies beside weights."""
+    classes = pa.BufferOutputStream()
+    pq.write_table(store.classes(), classes)
+    return classes.getvalue().to_pybytes()
 
 
 def write_config(config: Config) -> None:
     """Write the run folder's ``config.json``."""
-    config.out.mkdir(parents=True, exist_ok=True)
     write_atomically(config.out / CONFIG, config.to_json())
 
 
@@ -118,7 +229,8 @@ def _check_same(config: Config, old: Config, state: TrainState, store: Store) ->
         said = ", ".join(f"--{k} was {was} and is {now}" for k, (was, now) in changed.items())
         raise ConfigError(
             f"--resume: {config.out} was started with different options: {said}; give the "
-            "old values, or start a new run with another --out"
+            f"old values, or start a new run from its weights: --init-from {config.out} and "
+            "another --out"
         )
     if state.num_classes != store.num_classes:
         raise ConfigError(

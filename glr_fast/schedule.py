@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
 
 from glr_fast.config import Config
 from glr_fast.errors import ConfigError
@@ -57,11 +60,15 @@ class Schedule:
             )
         total = steps // accumulate * accumulate
 
-        def epochs(count: float) -> int:
-            """So many epochs in steps, on the update that completes them."""
-            return math.ceil(count * steps_per_epoch / accumulate) * accumulate
+        def updates(steps: Fraction | int) -> int:
+            """Steps up to the end of the update that completes so many."""
+            return math.ceil(Fraction(steps) / accumulate) * accumulate
 
-        wanted = total if run.max_steps is None else epochs(run.max_steps / steps_per_epoch)
+        def epochs(count: float, of: int = 1) -> int:
+            """So many times ``of`` epochs in steps. Exact: 0.7 is 7/10, not the float beside it."""
+            return updates(Fraction(str(count)) * of * steps_per_epoch)
+
+        wanted = total if run.max_steps is None else updates(run.max_steps)
         start = config.loss.reweight_from
         return cls(
             steps_per_epoch=steps_per_epoch,
@@ -72,7 +79,7 @@ class Schedule:
             min_ratio=optim.min_lr_ratio,
             warmup=round(optim.warmup_epochs * steps_per_epoch / accumulate),
             frozen_until=epochs(config.model.freeze_epochs),
-            reweighted_from=None if start is None else epochs(start * optim.epochs),
+            reweighted_from=None if start is None else epochs(start, optim.epochs),
             log_every=run.log_every,
             eval_every=epochs(run.eval_every),
             save_every=epochs(run.save_every),
@@ -87,6 +94,10 @@ class Schedule:
         """Whether the batch of this step (from 0) completes an update."""
         return (step + 1) % self.accumulate == 0
 
+    def between_updates(self, done: int) -> bool:
+        """Whether no gradients are waiting for more batches after ``done`` steps."""
+        return done % self.accumulate == 0
+
     def is_frozen(self, step: int) -> bool:
         """Whether the backbone is frozen at this step."""
         return step < self.frozen_until
@@ -100,7 +111,7 @@ class Schedule:
 
         Only between updates, and always at the end of the run.
         """
-        if done % self.accumulate:
+        if not self.between_updates(done):
             return False
         passed = every > 0 and done // every != (done - self.accumulate) // every
         return passed or done == self.last
@@ -119,3 +130,9 @@ def lr_factor(update: int, total: int, warmup: int, min_ratio: float) -> float:
         return (update + 1) / warmup
     progress = min(1.0, (update - warmup) / max(1, total - warmup))
     return min_ratio + (1 - min_ratio) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def seed_of_step(seed: int, step: int, rank: int) -> int:
+    """The seed of torch's random numbers at a step of a process: dropout and the like."""
+    words = np.random.SeedSequence((seed, step, rank)).generate_state(2)
+    return int(words[0]) << 32 | int(words[1])

@@ -7,62 +7,67 @@ learning rate, dropout, what is frozen. That makes a resumed run equal to one ne
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
-from dataclasses import replace
-from typing import Any, cast
+import time
+from contextlib import ExitStack, nullcontext
+from functools import partial
+from typing import Any, cast, get_args
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from glr_fast import models
-from glr_fast.checkpoint import (
-    CARD,
-    CLASSES,
-    TrainState,
-    newest_checkpoint,
-    save_best,
-    save_checkpoint,
-)
-from glr_fast.config import Config
-from glr_fast.data import Batch, Loader, Rank, Store, bad_samples_file, normalise, open_loader
+from glr_fast.checkpoint import CARD, CLASSES, TrainState
+from glr_fast.checkpoint_writer import CheckpointWriter, Parts, load_checkpoint
+from glr_fast.config import Config, Monitor
+from glr_fast.data import Batch, Loader, Store, normalise
+from glr_fast.environment import write_environment
 from glr_fast.errors import TrainingError
-from glr_fast.evaluate import check_complete, figures_of, predict
+from glr_fast.evaluation import check_complete, figures_of, predict
+from glr_fast.failures import explained
 from glr_fast.logbook import Logbook, Timer
-from glr_fast.losses import build_loss, effective_number_weights
-from glr_fast.model_card import ModelCard
-from glr_fast.optim import build_optimizer, set_lr
+from glr_fast.optim import set_lr
+from glr_fast.run_end import leave_curves, summary_of
+from glr_fast.run_lock import RunLock
+from glr_fast.run_model import RunModel
 from glr_fast.run_start import (
+    Continuation,
     agree,
     check_folder,
+    classes_file,
     fingerprint,
     open_accelerator,
+    open_split,
+    share_buffers,
     start_trackers,
+    with_fitting_batch,
     write_config,
 )
-from glr_fast.schedule import Schedule
+from glr_fast.schedule import Schedule, seed_of_step
+from glr_fast.stop_signals import StoppedError, StopSignals
 
 
 def train(config: Config) -> Trainer:
-    """Train as configured; returns the trainer when it is done.
+    """Train as configured; returns the trainer when it is done, or stopped by SIGTERM or SIGUSR1.
 
     Raises:
         ConfigError, StoreError: bad input.
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, a checkpoint cannot be written, or another process
+            of the run has died.
         KeyboardInterrupt: with a message that says how to continue.
     """
-    trainer = Trainer(config, open_accelerator(config))
-    try:
+    accelerator = open_accelerator(config)
+    with explained(accelerator, config.out) as failure, ExitStack() as ending:
+        trainer = Trainer(config, accelerator)
+        ending.callback(lambda: trainer.close(failed=True))
+        failure.set_up = False
         trainer.fit()
-    except KeyboardInterrupt:
-        saved = newest_checkpoint(config.out)
-        where = f"last checkpoint {saved}" if saved else "no checkpoint yet"
-        raise KeyboardInterrupt(f"{where}; continue with the same command and --resume") from None
-    finally:
+        ending.pop_all()
+        if trainer.step >= trainer.schedule.last:
+            trainer.logbook.closing(config, trainer.summary())
         trainer.close()
+        if accelerator.is_main_process:
+            leave_curves(trainer.config)
     return trainer
 
 
@@ -70,36 +75,66 @@ class Trainer:
     """A run: model, optimiser, loaders, and the step it is at."""
 
     def __init__(self, config: Config, accelerator: Accelerator) -> None:
-        self.config = config
         self.accelerator = accelerator
         self.store = Store.open(config.data.store)
-        state = agree(accelerator, lambda: check_folder(config, self.store))
-        self.loader = self._open_loader("train")
-        has_val = config.run.eval_every > 0 and len(self.store.split_rows("val")) > 0
-        self.val_loader = self._open_loader("val") if has_val else None
-        self.schedule = Schedule.of(config, self.loader.steps_per_epoch)
-        self._build_model()
-        self.step = 0
-        self.best: float | None = None
-        # Sums since the last log line: loss, right answers, photos. Read back only when logging.
-        self.window = torch.zeros(3, dtype=torch.float64, device=accelerator.device)
-        self.grad_norm: Tensor | None = None
-        self.frozen: bool | None = None  # as the model now is; None after an evaluation
-        self._start(state)
+        self.config = config = with_fitting_batch(config, self.store, accelerator)
+        self.lock = RunLock(config.out)
+        with ExitStack() as undo:
+            undo.callback(self.lock.release)
+            agree(accelerator, self.lock.take)
+            start = agree(accelerator, lambda: check_folder(config, self.store))
+            opened = partial(open_split, config, self.store, accelerator)
+            self.loader = opened("train")
+            undo.callback(self.loader.close)
+            has_val = config.run.eval_every > 0 and len(self.store.split_rows("val")) > 0
+            self.val_loader = opened("val") if has_val else None
+            if self.val_loader:
+                undo.callback(self.val_loader.close)
+            self.schedule = Schedule.of(config, self.loader.steps_per_epoch)
+            built = RunModel.build(config, self.store, accelerator, resumed=start is not None)
+            self.model, self.bare_model, self.optimizer = built.model, built.bare, built.optimizer
+            self.card, self.loss, self.class_weights = built.card, built.loss, built.class_weights
+            self.export = {CARD: built.card.to_json().encode(), CLASSES: classes_file(self.store)}
+            self.began, self.step = time.perf_counter(), 0
+            self.best: dict[str, float] | None = None
+            # Sums since the last log line: loss, right answers, photos. Read only when logging.
+            self.window = torch.zeros(3, dtype=torch.float64, device=accelerator.device)
+            self.photos_before = 0.0  # of them, those seen before this process began
+            self.grad_norm: Tensor | None = None
+            self.frozen: bool | None = None  # as the model now is; None after an evaluation
+            self._start(start)
+            if built.origin:
+                self.logbook.say(built.origin)
+            undo.pop_all()
 
     def fit(self) -> None:
-        """Train from the present step to the last."""
+        """Train from the present step to the last, or until a signal asks to stop."""
         schedule, batches = self.schedule, self.loader.stream(self.step)
-        while self.step < schedule.last:
-            with self.timer.span("data"):
-                batch = next(batches)
-            self.train_step(batch)
-            if schedule.due(schedule.log_every, self.step):
-                self.log()
-            if self.val_loader and schedule.due(schedule.eval_every, self.step):
-                self.evaluate()
-            if schedule.due(schedule.save_every, self.step):
-                self.save()
+        with StopSignals(self.accelerator.num_processes) as stop:
+            try:
+                if self.owes_evaluation:
+                    self.evaluate(stop)
+                while self.step < schedule.last:
+                    with self.timer.span("data"):
+                        batch = next(batches)
+                    self.train_step(batch)
+                    self.writer.poll()
+                    if schedule.due(schedule.log_every, self.step):
+                        self.log()
+                    stopping = schedule.between_updates(self.step) and stop.asked()
+                    # Before the evaluation, which takes long and may fail.
+                    if stopping or schedule.due(schedule.save_every, self.step):
+                        self.save()
+                    if stopping:
+                        raise StoppedError
+                    if self.val_loader and schedule.due(schedule.eval_every, self.step):
+                        self.evaluate(stop)
+            except StoppedError:
+                if self.saved != self.step:
+                    self.save()
+                self.writer.wait()
+                self.logbook.stopped(stop.cause, self.step, self.config.out)
+            self.writer.wait()
 
     def train_step(self, batch: Batch) -> None:
         """Forward, backward, and an update when enough batches have come. Nothing is read back."""
@@ -127,52 +162,83 @@ class Trainer:
             "train/loss": loss / photos,
             "train/accuracy": right / photos,
             "train/lr": self.schedule.lr(self.step - 1),
-            "throughput(images/s)": photos / busy,
+            "throughput(images/s)": (photos - self.photos_before) / busy,
             "data_wait(%)": 100 * spans.get("data", 0) / busy,
         }
         if self.grad_norm is not None:
             figures["train/grad_norm"] = float(self.grad_norm)
         self.window.zero_()
+        self.photos_before = 0.0
         self.logbook.train(self.step, self.schedule.last, figures)
 
-    def evaluate(self) -> None:
-        """Evaluate on the validation split; keep the weights if they are the best so far."""
+    def evaluate(self, stop: StopSignals | None = None) -> None:
+        """Evaluate on the validation split; keep the weights if they are the best so far.
+
+        Args:
+            stop: signals that may end it at once.
+
+        Raises:
+            StoppedError: a signal came, and nothing of this was kept.
+        """
         with self.timer.span("evaluate"):
-            self._share_buffers()
-            batches = cast(Loader, self.val_loader).epoch()
-            predictions = predict(self.accelerator, self.bare_model, batches, self.card)
+            share_buffers(self.accelerator, self.bare_model)
+            loader = cast(Loader, self.val_loader)
+            with stop.at_once() if stop else nullcontext():
+                predictions = predict(self.accelerator, self.bare_model, loader, self.card)
             self.frozen = None  # predict has left the model in eval mode
             check_complete(predictions, self.store, "val")
             counts = self.store.class_counts("train")
             figures = agree(self.accelerator, lambda: figures_of(predictions, counts))
-            value = figures[self.config.run.monitor]
-            better = self.best is None or value > self.best
+            better = self._is_better(figures)
             if better:
-                self.best = value
-                self._export_best(figures)
+                self.best = {name: figures[name] for name in get_args(Monitor)}
+            if self.accelerator.is_main_process:
+                weights = self.bare_model.state_dict() if better else None
+                self.writer.evaluated(self.step, self.best, weights, self.export)
+            self.owes_evaluation = False
         self.logbook.validation(self.step, self.schedule.last, figures, better)
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, in the background."""
         with self.timer.span("save"):
+            last = self.step == self.schedule.last
+            due = self.schedule.due(self.schedule.eval_every, self.step)
             state = TrainState(
                 step=self.step,
                 num_classes=self.store.num_classes,
                 store=fingerprint(self.store),
                 best=self.best,
                 window=self._read_window(),
+                evaluated=not (self.val_loader and (due or self.owes_evaluation)),
             )
-            run, keep = self.config.out, self.config.run.keep
-            save_checkpoint(self.accelerator, run, state, self._export(), keep)
-            if self.best is None and self.step == self.schedule.last:
-                self._export_best({})  # nothing was evaluated: the last weights are the best known
+            if self.accelerator.is_main_process:
+                scaler, weights = self.accelerator.scaler, self.bare_model.state_dict()
+                parts = Parts(
+                    weights, self.optimizer.state_dict(), scaler.state_dict() if scaler else None
+                )
+                self.writer.save(state, parts, self.export)
+                if last and not self.val_loader:  # the last weights are the best known
+                    self.writer.evaluated(self.step, None, weights, self.export)
+        self.saved = self.step
 
-    def close(self) -> None:
-        """Stop the loaders and finish the trackers."""
+    def close(self, failed: bool = False) -> None:
+        """Stop the loaders, finish what is being written, and let others have the folder."""
         self.loader.close()
         if self.val_loader:
             self.val_loader.close()
-        self.logbook.close()
+        self.writer.close()
+        self.logbook.close(failed)
+        self.lock.release()
+
+    def _is_better(self, figures: dict[str, Any]) -> bool:
+        name = self.config.run.monitor
+        finite = math.isfinite(figures["loss"]) and math.isfinite(figures[name])
+        return finite and (self.best is None or figures[name] > self.best[name])
+
+    def summary(self) -> dict[str, Any]:
+        """What became of the run, as :func:`~glr_fast.run_end.summary_of` says it."""
+        seconds = time.perf_counter() - self.began
+        return summary_of(self.config, self.step, seconds, self.best)
 
     def _enter_step(self) -> None:
         """Put model and random numbers into the state that the present step calls for."""
@@ -181,10 +247,8 @@ class Trainer:
             models.set_frozen(self.bare_model, frozen)
             models.train_mode(self.bare_model, frozen, self.config.model.fix_batch_norm)
             self.frozen = frozen
-        words = np.random.SeedSequence(
-            (self.config.seed, self.step, self.accelerator.process_index)
-        ).generate_state(2)
-        torch.manual_seed(int(words[0]) << 32 | int(words[1]))
+        rank = self.accelerator.process_index
+        torch.manual_seed(seed_of_step(self.config.seed, self.step, rank))
 
     def _update(self) -> None:
         set_lr(self.optimizer, self.schedule.lr(self.step))
@@ -210,65 +274,25 @@ class Trainer:
             )
         return loss, right, photos
 
-    def _share_buffers(self) -> None:
-        """Give all processes the main one's batch-norm statistics, which are what is saved."""
-        if self.accelerator.num_processes > 1:
-            for buffer in self.bare_model.buffers():
-                torch.distributed.broadcast(buffer, 0)
-
-    def _open_loader(self, split: str) -> Loader:
-        data, accelerator = self.config.data, self.accelerator
-        training = split == "train"
-        return open_loader(
-            self.store,
-            split,
-            data if training else replace(data, image_size=self.config.eval_size),
-            seed=self.config.seed,
-            rank=Rank(accelerator.process_index, accelerator.num_processes),
-            device=accelerator.device,
-            train=training,
-            bad_samples=self.config.out / bad_samples_file(accelerator.process_index),
-        )
-
-    def _build_model(self) -> None:
-        config, accelerator = self.config, self.accelerator
-        counts = torch.from_numpy(self.store.class_counts("train"))
-        torch.manual_seed(config.seed)
-        with accelerator.main_process_first():  # the others find the download in the cache
-            model = models.build_model(config.model, self.store.num_classes)
-        self.card = ModelCard.of(model, config, self.store.num_classes)
-        self.loss = build_loss(config.loss, counts, config.logit_scale).to(accelerator.device)
-        weights = effective_number_weights(counts, config.loss.reweight_beta)
-        self.class_weights = weights.to(accelerator.device)
-        model = models.place(model, accelerator.device)
-        optimizer = build_optimizer(config.optim, model)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer)
-        self.bare_model = cast(nn.Module, accelerator.unwrap_model(self.model))
-
-    def _start(self, state: TrainState | None) -> None:
+    def _start(self, start: Continuation | None) -> None:
         """Load what is to be continued; open the books."""
-        if state is not None:
-            self.accelerator.load_state(str(newest_checkpoint(self.config.out)))
-            self.step, self.best = state.step, state.best
-            if self.accelerator.is_main_process:
+        accelerator, config = self.accelerator, self.config
+        evaluated = True
+        if start is not None:
+            state, scaler = start.state, accelerator.scaler
+            load_checkpoint(start.folder, self.bare_model, self.optimizer, scaler)
+            self.step, self.best, evaluated = state.step, state.best, state.evaluated
+            if accelerator.is_main_process:
                 self.window += torch.tensor(state.window, dtype=torch.float64).to(self.window)
-        if self.accelerator.is_main_process:
-            write_config(self.config)
-        self.accelerator.wait_for_everyone()
-        start_trackers(self.accelerator, self.config)
-        self.logbook = Logbook(self.accelerator, self.config.out, self.schedule.last, self.step)
-        done = self.step >= self.schedule.last
-        self.logbook.opening(self.config, self.store.num_classes, self.step, done)
+            self.photos_before = state.window[2]
+        self.saved = self.step if start else None
+        self.owes_evaluation = bool(self.val_loader) and not evaluated
+        self.writer = CheckpointWriter(config.out, config.run.keep)
+        agree(accelerator, lambda: write_config(config))
+        agree(accelerator, lambda: write_environment(config.out, accelerator, self.step))
+        start_trackers(accelerator, config)
+        last = self.schedule.last
+        self.logbook = Logbook(accelerator, config.out, last, self.step, evaluated)
+        done = self.step >= last and not self.owes_evaluation
+        self.logbook.opening(config, self.store.num_classes, self.step, done)
         self.timer = Timer()
-
-    def _export(self) -> dict[str, bytes]:
-        """What lies beside weights so that they can be used without the store."""
-        classes = pa.BufferOutputStream()
-        pq.write_table(self.store.classes(), classes)
-        return {CARD: self.card.to_json().encode(), CLASSES: classes.getvalue().to_pybytes()}
-
-    def _export_best(self, figures: dict[str, Any]) -> None:
-        if self.accelerator.is_main_process:
-            note = {"step": self.step}
-            note |= {k: figures[k] for k in ("accuracy", "macro_f1") if k in figures}
-            save_best(self.config.out, self.bare_model, self._export(), note)

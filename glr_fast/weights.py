@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from torch import Tensor, nn
 from glr_fast.errors import ConfigError
 from glr_fast.heads import classifier_name
 
+_OF_TF = re.compile(r"(?<![A-Za-z])tf_\w*(net|inception)")
+"""Names of timm's models with TensorFlow's padding and epsilon; their tensors look like any."""
+
 
 def load_backbone(model: nn.Module, file: Path, name: str) -> None:
     """Load weights from a file into all but the last layer; half precision becomes float32.
@@ -25,6 +30,13 @@ def load_backbone(model: nn.Module, file: Path, name: str) -> None:
     Raises:
         ConfigError: no such file, unreadable, or weights of another architecture.
     """
+    if not name.startswith("tf_") and any(_OF_TF.search(part) for part in file.parts[-4:]):
+        print(
+            f"warning: --model.weights {file}: by its name, weights of a tf_ model, which pads and "
+            f"normalises otherwise than {name}: the tensors fit, the figures are worse; take "
+            f"--model.name tf_{name}",
+            file=sys.stderr,
+        )
     head = classifier_name(model) + "."
     given = {key: value for key, value in read_weights(file).items() if not _is_head(key, head)}
     wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(head)}

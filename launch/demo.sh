@@ -1,15 +1,17 @@
 #!/bin/sh
-# The main job on generated photos: build a store, train two models, evaluate both, compare.
-# Run by `make demo`; BIN is the environment's bin folder, DEMO where everything goes.
+# The main job on generated photos: build a store, train two models, evaluate both, elect one, and
+# recognise photos that no training saw. Run by `make demo`; BIN is the environment's bin folder,
+# DEMO where everything goes.
 set -eu
 BIN=${BIN:-.venv/bin}
 DEMO=${DEMO:-demo}
 rm -rf "$DEMO"
+started=$(date +%s)
 
-echo "== 1 of 4: photos of 20 generated landmarks, 90 down to 10 each"
+echo "== 1 of 5: photos of 20 generated landmarks, 90 down to 10 each"
 "$BIN/python" -m shard_tools.demo_photos "$DEMO/photos" --classes 20 --largest 90 --smallest 10
 
-echo "== 2 of 4: store"
+echo "== 2 of 5: store"
 "$BIN/glr-shard" build --source "$DEMO/photos" --out "$DEMO/store" --resize-short 128
 
 # From random weights, so that nothing is downloaded: hence the large learning rate of the backbone.
@@ -17,16 +19,15 @@ train() {
   recipe=$1
   shift
   echo "== training $recipe"
-  "$BIN/accelerate" launch --quiet --num_processes 1 --num_machines 1 --mixed_precision no --dynamo_backend no \
-    launch/train.py --recipe "$recipe" --data.store "$DEMO/store" --out "$DEMO/$recipe" \
+  "$BIN/python" launch/train.py --recipe "$recipe" --data.store "$DEMO/store" --out "$DEMO/$recipe" \
     --model.no-pretrained --optim.backbone-lr-scale 1 --optim.lr 0.002 --data.image-size 64 \
     --run.log-every 50 --run.eval-every 3 "$@"
 }
-echo "== 3 of 4: training"
-train efficientnet_b0_ldam --data.batch-size 16 --optim.epochs 18
-train resnet50_ldam --data.batch-size 32 --optim.epochs 9
+echo "== 3 of 5: training"
+train efficientnet_b0_ldam --data.batch-size 16 --optim.epochs 12
+train resnet50_ldam --data.batch-size 32 --optim.epochs 7
 
-echo "== 4 of 4: evaluation; no training has seen the test photos"
+echo "== 4 of 5: evaluation and election; no training has seen the test photos"
 for recipe in efficientnet_b0_ldam resnet50_ldam; do
   for split in val test; do
     "$BIN/python" launch/evaluate.py --run "$DEMO/$recipe" --store "$DEMO/store" --split $split >"$DEMO/log"
@@ -34,6 +35,20 @@ for recipe in efficientnet_b0_ldam resnet50_ldam; do
   echo "-- $recipe, test photos"
   cat "$DEMO/log"
 done
+rm "$DEMO/log"
 echo
-"$BIN/python" launch/compare.py "$DEMO/efficientnet_b0_ldam" "$DEMO/resnet50_ldam"
-echo "everything is in $DEMO/: photos, store, and one folder per run (best/, eval-test/, logs/)"
+"$BIN/python" launch/compare.py "$DEMO/efficientnet_b0_ldam" "$DEMO/resnet50_ldam" --out "$DEMO/best"
+
+echo "== 5 of 5: an album of new photos, without labels, a few of them of other buildings"
+"$BIN/python" -m shard_tools.demo_photos "$DEMO/album" --classes 20 --album 6
+"$BIN/python" launch/predict.py --model "$DEMO/best" "$DEMO/album" --out "$DEMO/album.csv" --gallery "$DEMO/gallery"
+
+seconds=$(($(date +%s) - started))
+cat <<END
+
+Done in $((seconds / 60)) min $((seconds % 60)) s. Open in a browser:
+  $DEMO/efficientnet_b0_ldam/eval-test/report.html
+  $DEMO/resnet50_ldam/eval-test/report.html   what each model gets right and wrong, with photos
+  $DEMO/gallery/index.html   the album by landmark, the unsure photos apart
+The elected model is in $DEMO/best/; its README.md says how other programs load it.
+END

@@ -6,24 +6,7 @@ Also with ``python``, or on several processes as in launch/train.py. ``--split v
 both together. Writes predictions.parquet, metrics.json and pictures to ``--out``, prints the table.
 """
 
-import sys
-
-from glr_fast.command_line import parse, run_command
-from glr_fast.evaluate_options import EvaluateOptions
-
-
-def main() -> None:
-    """Parse, evaluate, print."""
-    options = parse(EvaluateOptions, sys.argv[1:], EvaluateOptions())
-
-    from glr_fast.evaluate import evaluate
-    from glr_fast.metrics import as_table
-
-    figures = evaluate(options)
-    if figures:  # the main process
-        print(as_table(figures))
-        print(f"written to {options.folder}")
-
+from glr_fast.commands.evaluate import main
 
 if __name__ == "__main__":
-    run_command(main)
+    main()

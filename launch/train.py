@@ -7,19 +7,7 @@ for one GPU, several GPUs or two CPU processes. ``--help`` lists every option; t
 glr_fast/recipes.py. ``--resume`` continues a stopped run.
 """
 
-import sys
-
-from glr_fast.command_line import parse_train, run_command
-
-
-def main() -> None:
-    """Parse, train."""
-    config = parse_train(sys.argv[1:])
-
-    from glr_fast.trainer import train
-
-    train(config)
-
+from glr_fast.commands.train import main
 
 if __name__ == "__main__":
-    run_command(main)
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from csv import reader as csv_rows
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,18 @@ def one_array(column: pa.ChunkedArray) -> pa.Array:
     if column.num_chunks == 1:
         return column.chunk(0)
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def comma_list(text: str | None) -> tuple[str, ...]:
+    """The parts of a text such as ``a, b`` or ``"a, b",c``; none for an empty one."""
+    row = next(csv_rows([text or ""], skipinitialspace=True), [])
+    return tuple(part.strip() for part in row if part.strip())
+
+
+def comma_text(parts: Sequence[str]) -> str:
+    """The text of which :func:`comma_list` makes these parts."""
+    quoted = ['"' + p.replace('"', '""') + '"' if {",", '"'} & set(p) else p for p in parts]
+    return ",".join(quoted)
 
 
 def mask(values: Any) -> pa.Array:
@@ -60,8 +73,8 @@ def read_csv(
     )
     try:
         file = path if data is None else pa.BufferReader(data)
-        options = csv.ReadOptions(block_size=_BLOCK)
-        table = csv.read_csv(file, read_options=options, convert_options=convert)
+        options, parse = csv.ReadOptions(block_size=_BLOCK), _parsing(path, data)
+        table = csv.read_csv(file, options, parse, convert)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _not_csv(path, error) from None
     texts = [pc.utf8_trim_whitespace(table[name]) for name in columns]
@@ -76,13 +89,28 @@ def column_names(path: Path, data: bytes | None = None) -> list[str]:
     """
     data = _as_utf8(path, data)
     if data is None and not path.is_file():
-        raise StoreError(f"{path}: no such file")
+        raise StoreError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
     try:
         options = csv.ReadOptions(block_size=_BLOCK)
-        with csv.open_csv(path if data is None else pa.BufferReader(data), options) as reader:
+        file = path if data is None else pa.BufferReader(data)
+        with csv.open_csv(file, options, _parsing(path, data)) as reader:
             return reader.schema.names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _not_csv(path, error) from None
+
+
+_HEADER = 1 << 16
+"""Bytes of a file in which its header is looked for."""
+
+
+def _parsing(path: Path, data: bytes | None) -> csv.ParseOptions:
+    """How the fields of a CSV file are parted: spreadsheets also write semicolons and tabs."""
+    if data is None:
+        with path.open("rb") as file:
+            data = file.read(_HEADER)
+    header = data[:_HEADER].partition(b"\n")[0]
+    counts = {mark: header.count(mark.encode()) for mark in ",;\t"}
+    return csv.ParseOptions(delimiter="," if counts[","] else max(counts, key=counts.__getitem__))
 
 
 def _as_utf8(path: Path, data: bytes | None) -> bytes | None:

@@ -7,6 +7,11 @@ import re
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+def escaped(text: str) -> str:
+    """A text with its control characters as escapes, such as ``\\x1b``, on one line."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 class StoreError(Exception):
     """Something a user can fix about a source or a store; the message is one line.
 
@@ -15,7 +20,7 @@ class StoreError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(_CONTROL.sub(lambda found: repr(found[0])[1:-1], str(message)))
+        super().__init__(escaped(str(message)))
 
 
 class PhotoError(Exception):

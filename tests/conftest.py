@@ -5,8 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from glr_fast.cpu_settings import apply_cpu_settings
+
+apply_cpu_settings()  # as the commands do, before any test imports torch
+
+# A busy machine is no defect: hypothesis would call what takes 0.2 s for once a failure.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+#: Folders of tests that take long. They begin first: no process is left with one at the end.
+SLOW = ("integration", "glr_fast/tuning", "browser", "glr_fast", "dist")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files by how long their folders take; the tests of a file keep their order."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.relative_to(REPOSITORY / "tests").as_posix()
+        return next((n for n, slow in enumerate(SLOW) if f"{folder}/".startswith(f"{slow}/")), 9)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ where it needs one, ``batches(job)`` yields batches without end. All do a traini
 random crop (area 0.25 to 1, ratio 3/4 to 4/3) resized to 224 x 224 with antialiasing, where the
 library has it, and a random flip. The ``bound_`` modules are no loaders: they only decode.
 
-Where a library can hand over uint8 it does, as that is cheaper than normalised float32.
+Where a library can hand over uint8 it does, as that is cheaper than normalised float32. Each
+contender runs with the settings that were best in a sweep of its own (benchmarks/loader_sweep.py).
 """
 
 from __future__ import annotations
@@ -45,14 +46,29 @@ class Job:
     """Side of the square crops, in pixels."""
     workers: int = 2
     """Threads or worker processes that decode."""
+    prefetch: int = 2
+    """Batches ahead: of each worker process, or of all threads, as the library counts."""
+    shuffle: int = 512
+    """Photos of the buffer in which a contender that streams mixes them; 0 reads in order."""
     scale: tuple[float, float] = (0.25, 1.0)
     """Share of the photo's area that a crop covers, least and most."""
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     """Width over height of a crop, least and most."""
 
 
+#: What the sweep tries for a contender that says nothing else in ``AXES``: fields of its job.
+AXES: dict[str, tuple[int, ...]] = {
+    "batch_size": (256, 128, 64, 32),
+    "workers": (2, 3, 4),
+    "prefetch": (2, 4),
+}
+
+
 class Peer(Protocol):
-    """The interface of the modules of this package."""
+    """The interface of the modules of this package.
+
+    A module may have ``AXES`` of its own; an empty one is not swept.
+    """
 
     TITLE: str
 

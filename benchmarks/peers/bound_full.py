@@ -15,6 +15,7 @@ from glr_fast.data.shard_reader import ShardReader
 from shard_tools.store.store import Store
 
 TITLE = "bound: libjpeg-turbo, full decode, nothing else"
+AXES: dict[str, tuple[int, ...]] = {}
 
 #: Photos that a thread takes at once.
 _CHUNK = 8

@@ -13,6 +13,7 @@ from benchmarks.peers.bound_full import run
 from glr_fast.data.backends.jpeg_regions import decode_region, make_decoder
 
 TITLE = "bound: libjpeg-turbo, only the crop, nothing else"
+AXES: dict[str, tuple[int, ...]] = {}
 
 
 def prepare(job: Job) -> None:

@@ -9,10 +9,10 @@ import torch
 from nvidia.dali import fn
 from nvidia.dali.types import DALIImageType
 
-from benchmarks.peers import Job
-from benchmarks.peers.dali_stock import run
+from benchmarks.peers import Job, dali_stock
 
 TITLE = "DALI: webdataset reader, full decode, random_resized_crop"
+AXES = dali_stock.AXES
 
 
 def prepare(job: Job) -> None:
@@ -21,7 +21,7 @@ def prepare(job: Job) -> None:
 
 def batches(job: Job) -> Iterator[torch.Tensor]:
     """Images of shape (batch, size, size, 3), uint8."""
-    return run(job, decode_then_crop)
+    return dali_stock.run(job, decode_then_crop)
 
 
 def decode_then_crop(encoded: Any, job: Job) -> Any:

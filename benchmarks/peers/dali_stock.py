@@ -11,9 +11,10 @@ from nvidia.dali.data_node import DataNode
 from nvidia.dali.pipeline import Pipeline
 from nvidia.dali.types import DALIImageType
 
-from benchmarks.peers import Job
+from benchmarks.peers import AXES, Job
 
 TITLE = "DALI: webdataset reader, image_random_crop, resize"
+AXES = {**AXES, "shuffle": (512, 0)}
 
 
 def prepare(job: Job) -> None:
@@ -40,7 +41,12 @@ def crop_then_resize(encoded: Any, job: Job) -> Any:
 def run(job: Job, to_images: Callable[[Any, Job], Any]) -> Iterator[torch.Tensor]:
     """Run a pipeline around the reader."""
 
-    pipeline = Pipeline(batch_size=job.batch_size, num_threads=job.workers, device_id=None)
+    pipeline = Pipeline(
+        batch_size=job.batch_size,
+        num_threads=job.workers,
+        device_id=None,
+        prefetch_queue_depth=job.prefetch,
+    )
     with pipeline:
         encoded = cast("list[DataNode]", read(job))[0]
         images = fn.flip(to_images(encoded, job), horizontal=fn.random.coin_flip())
@@ -57,7 +63,7 @@ def read(job: Job) -> Any:
         paths=[str(p) for p in sorted(job.store.glob("train-*.tar"))],
         index_paths=[str(p) for p in sorted(job.store.glob("train-*.idx"))],
         ext=["jpg", "cls"],
-        random_shuffle=True,
-        initial_fill=1024,
+        random_shuffle=job.shuffle > 0,
+        initial_fill=max(job.shuffle, 1),
         missing_component_behavior="error",
     )

@@ -27,6 +27,8 @@ from benchmarks.peers import Job
 from benchmarks.peers.image_files import labelled_files, once
 
 TITLE = "FFCV (JPEG in .beton)"
+#: Few: it compiles its pipeline anew for each.
+AXES = {"batch_size": (256, 64), "workers": (2, 3, 4), "prefetch": (2, 4)}
 
 
 class Photos:
@@ -59,6 +61,7 @@ def batches(job: Job) -> Iterator[torch.Tensor]:
         num_workers=job.workers,
         order=OrderOption.RANDOM,
         os_cache=True,
+        batches_ahead=job.prefetch,
         drop_last=True,
         pipelines={
             "image": [decoder, RandomHorizontalFlip(), ToTensor(), ToTorchImage()],

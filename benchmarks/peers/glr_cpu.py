@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.peers import Job
 from glr_fast.data import LoaderOptions, open_loader
-from glr_fast.loader_options import BackendName
+from glr_fast.loader_options import BackendName, DecoderOptions
 
 TITLE = "glr-fast, `cpu` backend (default)"
 
@@ -24,6 +24,7 @@ def batches(job: Job, backend: BackendName = "cpu") -> Iterator[torch.Tensor]:
         image_size=job.image_size,
         threads=job.workers,
         backend=backend,
+        decoder=DecoderOptions(queue_depth=job.prefetch),
     )
     loader = open_loader(job.store, "train", options)
     for batch in loader.stream():

@@ -29,6 +29,7 @@ def batches(job: Job) -> Iterator[torch.Tensor]:
         shuffle=True,
         num_workers=job.workers,
         persistent_workers=True,
+        prefetch_factor=job.prefetch,
         drop_last=True,
     )
     while True:

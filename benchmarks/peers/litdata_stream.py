@@ -54,6 +54,7 @@ def batches(job: Job) -> Iterator[torch.Tensor]:
         num_workers=job.workers,
         drop_last=True,
         persistent_workers=True,
+        prefetch_factor=job.prefetch,
     )
     while True:
         for images, _ in loader:

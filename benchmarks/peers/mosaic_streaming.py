@@ -54,6 +54,7 @@ def batches(job: Job) -> Iterator[torch.Tensor]:
         job.batch_size,
         num_workers=job.workers,
         persistent_workers=True,
+        prefetch_factor=job.prefetch,
         drop_last=True,
     )
     while True:

@@ -37,7 +37,7 @@ def batches(job: Job) -> Iterator[torch.Tensor]:
         .pipe(decode, concurrency=job.workers)
         .aggregate(job.batch_size)
         .pipe(collate)
-        .add_sink(3)
+        .add_sink(job.prefetch)
         .build(num_threads=job.workers)
     )
     with pipeline.auto_stop():

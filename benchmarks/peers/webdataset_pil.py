@@ -9,10 +9,11 @@ import torch
 from torch.utils.data import DataLoader
 from webdataset.compat import WebDataset
 
-from benchmarks.peers import Job
+from benchmarks.peers import AXES, Job
 from benchmarks.peers.imagefolder_pil import pil_transform
 
 TITLE = "webdataset + DataLoader (PIL)"
+AXES = {**AXES, "shuffle": (512, 100, 0)}
 
 
 def prepare(job: Job) -> None:
@@ -22,9 +23,14 @@ def prepare(job: Job) -> None:
 def batches(job: Job) -> Iterator[torch.Tensor]:
     """Images of shape (batch, 3, size, size), uint8."""
     shards = [str(p) for p in sorted(job.store.glob("train-*.tar"))]
-    dataset: Any = WebDataset(shards, resampled=True, shardshuffle=False)
-    dataset = dataset.shuffle(512).decode("pil").to_tuple("jpg", "cls")
+    dataset: Any = WebDataset(shards, shardshuffle=len(shards) if job.shuffle else False)
+    dataset = dataset.repeat()
+    if job.shuffle:
+        dataset = dataset.shuffle(job.shuffle)
+    dataset = dataset.decode("pil").to_tuple("jpg", "cls")
     dataset = dataset.map_tuple(pil_transform(job)).batched(job.batch_size, partial=False)
-    loader = DataLoader(dataset, batch_size=None, num_workers=job.workers)
+    loader = DataLoader(
+        dataset, batch_size=None, num_workers=job.workers, prefetch_factor=job.prefetch
+    )
     for images, _ in loader:
         yield images

@@ -24,7 +24,7 @@ DRAWS = _FLIP + 10
 #: torchvision's RandomResizedCrop goes down to this share of the area.
 _LEAST_SCALE = 0.08
 _LARGEST_HUE = 18.0  # degrees, at strength 1
-#: Of an erased rectangle: share of the image's area, and height over width (Zhong et al. 2020).
+#: Erased rectangles: share of the image's area, and height over width (Zhong et al. 2020).
 _ERASED_AREA = (0.02, 0.33)
 _ERASED_ASPECT = (0.3, 3.3)
 

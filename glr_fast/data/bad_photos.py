@@ -1,4 +1,4 @@
-"""Photos that went bad after the build: counted, named, listed, replaced; no run ends by them.
+"""Photos that went bad after the build: they are listed and replaced, and do not end a run.
 
 In training a bad photo is replaced by the next one of its class, cropped by the same random
 numbers. In evaluation nothing can stand in for it: the network sees a grey image, and the photo
@@ -68,7 +68,7 @@ class BadPhotos:
     def stand_in(
         self, batch: BatchPlan, place: int, attempt: Callable[[int, np.ndarray], Found | None]
     ) -> Found | None:
-        """Take note of a bad photo of a batch, and put the first in its place that is none.
+        """Record a bad photo of a batch, and put the first good replacement in its place.
 
         Args:
             batch: takes the row and the box of what stands in.
@@ -92,7 +92,7 @@ class BadPhotos:
         return None
 
     def report(self, row: int, reason: str, replaced_by: int | None) -> None:
-        """Take note of a bad photo; once for each.
+        """Record a bad photo, the first time that it is seen.
 
         Raises:
             StoreError: there are more than the limit.

@@ -13,8 +13,8 @@ from typing import Literal, Self
 import numpy as np
 import torch
 
-from glr_fast.data.backends.base import Backend, Supply
-from glr_fast.data.erasing import erase
+from glr_fast.data.backends.base import Backend, StoreSupply
+from glr_fast.data.image_edits import edit_images
 from glr_fast.data.normalisation import normalise
 from glr_fast.data.plan import BatchPlan, Plan
 from glr_fast.data.read_ahead import ReadAhead
@@ -47,7 +47,7 @@ class Loader:
     def __init__(
         self,
         plan: Plan,
-        supply: Supply,
+        supply: StoreSupply,
         backend: Backend,
         device: torch.device,
         output: Output,
@@ -145,9 +145,7 @@ class Loader:
 
     def _batch(self, plan: BatchPlan, images: torch.Tensor) -> Batch:
         images = images.to(self.device, non_blocking=True)
-        if plan.edits.erased is not None:
-            images = erase(images, plan.edits.erased)
-        images = images.permute(0, 3, 1, 2)
+        images = edit_images(images, plan.edits).permute(0, 3, 1, 2)
         if self._output == "float32":
             images = normalise(images)
         labels = torch.from_numpy(plan.labels).to(self.device, non_blocking=True)

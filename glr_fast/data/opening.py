@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from glr_fast.data.augment import Augmentation
-from glr_fast.data.backends.base import Backend, Supply
+from glr_fast.data.backends.base import Backend, StoreSupply, Supply
 from glr_fast.data.bad_photos import BadPhotos
 from glr_fast.data.loader import Loader, Output
 from glr_fast.data.plan import Plan, Rank, Samples
 from glr_fast.data.shard_cache import ShardCache
 from glr_fast.data.shard_reader import ShardReader
-from glr_fast.loader_options import LoaderOptions
+from glr_fast.loader_options import LoaderOptions, ReadingOptions
 from shard_tools.store import EpochIndex, Store
 
 
@@ -50,6 +51,7 @@ def open_loader(
     """
     options = options or LoaderOptions()
     store = store if isinstance(store, Store) else Store.open(store)
+    store.check_shards(split)
     train = split == "train" if train is None else train
     plan = Plan(
         Samples.of_split(store, split),
@@ -63,14 +65,38 @@ def open_loader(
     )
     device = torch.device(device)
     bad_photos = BadPhotos(store, plan, bad_samples, options.max_bad_samples)
-    supply = Supply(ShardReader(store, split, _open_cache(store, options)), bad_photos)
-    backend = _open_backend(options, supply, plan, device)
+    supply = StoreSupply(ShardReader(store, split, _open_cache(store, options)), bad_photos)
+    colors = plan.augmentation is not None and plan.augmentation.color > 0
+    if not train:  # beside the training loader, which has reserved its own already
+        unreserved = replace(options.decoder, pinned_mib=0, device_mib=0, preallocate=False)
+        options = replace(options, decoder=unreserved)
+    largest = _largest(plan.samples)
+    backend = open_backend(options, supply, plan.local_batch_size, device, colors, largest)
     return Loader(plan, supply, backend, device, output)
 
 
 def usable_cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def decoding_threads(options: ReadingOptions) -> int:
+    """Threads that decode in this process: those asked for, or its share of the machine's cores.
+
+    ``accelerate launch`` and ``torchrun`` say in ``LOCAL_WORLD_SIZE`` how many processes they have
+    started here. Each of them may use all cores, so together they would start as many threads for
+    each core as there are processes.
+    """
+    if options.threads is not None:
+        return options.threads
+    said = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    processes = int(said) if said.isdecimal() else 1
+    return max(1, usable_cores() // max(1, processes))
+
+
+def _largest(samples: Samples) -> tuple[int, int]:
+    """Width and height that no photo exceeds, in pixels."""
+    return int(samples.widths.max(initial=0)), int(samples.heights.max(initial=0))
 
 
 def _open_cache(store: Store, options: LoaderOptions) -> ShardCache | None:
@@ -80,21 +106,34 @@ def _open_cache(store: Store, options: LoaderOptions) -> ShardCache | None:
     return ShardCache(store, folder, int(options.cache_gib * 2**30))
 
 
-def _open_backend(
-    options: LoaderOptions, supply: Supply, plan: Plan, device: torch.device
+def open_backend(
+    options: LoaderOptions,
+    supply: Supply,
+    batch_size: int,
+    device: torch.device,
+    colors: bool = False,
+    largest: tuple[int, int] | None = None,
 ) -> Backend:
     """The decoder that the options ask for.
 
     Its module is imported here: DALI and nvImageCodec take a second each, and one is enough.
+
+    Args:
+        options: backend, threads, the decoder's tuning and image size.
+        supply: encoded photos, and what replaces bad ones.
+        batch_size: most photos of a batch on this process.
+        device: where the images go; a CUDA device decodes on the GPU.
+        colors: whether the plans change colours.
+        largest: width and height that no photo exceeds, in pixels; None where that is not known.
     """
-    threads = options.threads or usable_cores()
-    size = plan.local_batch_size, options.image_size
+    threads, tuning = decoding_threads(options), options.decoder
+    size = batch_size, options.image_size
     if options.backend == "dali" or (options.backend == "auto" and device.type == "cuda"):
         from glr_fast.data.backends.dali import DaliBackend
 
-        colors = plan.augmentation is not None and plan.augmentation.color > 0
-        return DaliBackend(supply, *size, device, threads, colors)
+        return DaliBackend(supply, *size, device, threads, colors, tuning, largest)
 
     from glr_fast.data.backends.cpu import CpuBackend
 
-    return CpuBackend(supply, *size, threads)
+    pinned = device.type == "cuda"  # so that the copy to the GPU need not be waited for
+    return CpuBackend(supply, *size, threads, tuning.queue_depth, pinned)

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from glr_fast.data import crops
-from glr_fast.data.augment import Augmentation, Edits, rarity
+from glr_fast.data.augment import DRAWS, Augmentation, Edits, rarity
 from shard_tools.errors import StoreError
 from shard_tools.sampling import Stream, epoch_order, parse_policy, stream_key, windowed
 from shard_tools.store import EpochIndex, Store
@@ -265,9 +265,12 @@ class Plan:
 
 
 _ORDERS_KEPT = 2
-#: Uniform numbers that belong to each place of an epoch. It is part of what "same seed, same crops"
-#: means: more numbers would shift those of every place.
-DRAWS_PER_PLACE = 32
+#: Uniform numbers that each place of an epoch takes from one stretch of the random stream. It is
+#: part of what "same seed, same crops" means: another number would shift those of every place.
+_DRAWS_PER_STRETCH = 32
+_STRETCHES = -(-DRAWS // _DRAWS_PER_STRETCH)
+DRAWS_PER_PLACE = _STRETCHES * _DRAWS_PER_STRETCH
+"""Uniform numbers that belong to each place: at least ``augment.DRAWS``."""
 _DRAWS_PER_COUNT = 4  # a Philox counter gives four 64-bit numbers
 
 
@@ -275,11 +278,19 @@ def place_uniforms(seed: int, epoch: int, first: int, count: int) -> np.ndarray:
     """The uniform numbers of ``count`` places from place ``first`` on of an epoch.
 
     Each place owns its own stretch of the counter, so any slice can be had without what comes
-    before it: what makes batches independent of the world size and of where a run resumes.
+    before it: what makes batches independent of the world size and of where a run resumes. A new
+    edit that needs more numbers gets them from a further stretch, which begins 2^64 counts after
+    the one before it, so those of the other edits stay as they are.
 
     Returns:
         Numbers in [0, 1). Shape (count, DRAWS_PER_PLACE), float64.
     """
-    counter = first * (DRAWS_PER_PLACE // _DRAWS_PER_COUNT)
-    stream = np.random.Philox(key=stream_key(seed, Stream.AUGMENT, epoch), counter=counter)
-    return np.random.Generator(stream).random((count, DRAWS_PER_PLACE))
+    key = stream_key(seed, Stream.AUGMENT, epoch)
+    counter = first * (_DRAWS_PER_STRETCH // _DRAWS_PER_COUNT)
+    stretches = [
+        np.random.Generator(np.random.Philox(key=key, counter=counter + (number << 64))).random(
+            (count, _DRAWS_PER_STRETCH)
+        )
+        for number in range(_STRETCHES)
+    ]
+    return np.concatenate(stretches, axis=1)

@@ -66,7 +66,7 @@ class ShardReader:
         return [self._mapped(s).view(start, end) for s, start, end in work]
 
     def expect(self, rows: np.ndarray) -> None:
-        """Have the pages of photos read that will be needed soon; returns at once."""
+        """Start reading the photos that will be needed soon; returns at once."""
         place = rows - self._first
         shard, offset = self._shard[place], self._offset[place]
         work = zip(shard.tolist(), offset.tolist(), self._size[place].tolist(), strict=True)
@@ -74,7 +74,7 @@ class ShardReader:
             self._mapped(s).expect(start, size)
 
     def expect_shards(self, rows: np.ndarray) -> None:
-        """Have the shards of photos read, or fetched, that will be needed soon; returns at once."""
+        """Start reading or fetching the shards that will be needed soon; returns at once."""
         for shard in np.unique(self._shard[rows - self._first]).tolist():
             if shard in self._expected:
                 self._expected.move_to_end(shard)

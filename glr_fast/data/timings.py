@@ -1,4 +1,4 @@
-"""What every backend draws on, and the numbers that say where a loader's time goes."""
+"""The numbers that say where a loader's time goes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ class Timings:
     """Seconds of resizing, flipping and colours, added up over the threads (``cpu`` backend)."""
     transfer_s: float = 0.0
     """Seconds to put batches on the device and normalise them (launching only, on a GPU)."""
-    ready: int = 0
-    """Batches that lay ready behind the last one handed out: 0 says that decoding is behind."""
+    ready: int | None = None
+    """Batches that lay ready behind the last one handed out: 0 says that decoding is behind. None
+    where the decoder does not say (DALI); ``wait_s`` tells there."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, **seconds: float) -> None:
@@ -50,6 +51,7 @@ class Timings:
             self.add(**{name: time.perf_counter() - started})
 
     def numbers(self) -> dict[str, float]:
-        """The sums by name."""
+        """The sums by name, without what is not known."""
         with self._lock:
-            return {k: v for k, v in vars(self).items() if not k.startswith("_")}
+            held = vars(self).items()
+            return {k: v for k, v in held if not k.startswith("_") and v is not None}

@@ -1,8 +1,9 @@
 """From listed photos to a finished store: plan, pack, resume, tables.
 
-``build_store`` lists the source, plans which photo goes where (a pure function of keys, labels,
-options and seed), packs the shards in parallel, and writes tables and manifest. Workers only
-execute the plan, so the bytes do not depend on their number or on interruptions.
+``build_store`` lists the source, decides the split of every photo (``assign``), plans which photo
+goes into which shard (``plan``), packs the shards in parallel, and writes tables and manifest.
+Assignment and plan are pure functions of keys, labels, options and seed, and workers only execute
+the plan, so the bytes do not depend on their number or on interruptions.
 """
 
 from shard_tools.build.builder import BuildInterruptedError, build_store, preview

@@ -47,7 +47,7 @@ def assign(records: Records, options: BuildOptions) -> Assignment:
                 f"--splits given: {options.source} says nothing of splits (folders train, val and "
                 "test, or a column split); give three shares, such as 0.72,0.18,0.10"
             )
-        return _given(records, records.given, options.seed)
+        return _given(records, records.given, options)
     fractions = tuple(float(share) for share in wanted)
     notes: tuple[str, ...] = ()
     if records.given is not None:
@@ -63,17 +63,27 @@ def _stratified(records: Records, fractions: tuple[float, ...], seed: int) -> np
     return assign_splits(keys, records.labels, ids, fractions, seed, records.groups)
 
 
-def _given(records: Records, given: np.ndarray, seed: int) -> Assignment:
+def _given(records: Records, given: np.ndarray, options: BuildOptions) -> Assignment:
     """The splits of the source; a missing val is cut from train."""
     splits = np.where(given < 0, TRAIN, given).astype(np.int8)
+    if not (splits == TRAIN).any() and options.classes_of is None:
+        raise StoreError(
+            f"{options.source}: its splits leave nothing to train on; --splits 0.72,0.18,0.10 "
+            "splits again, and --classes-of RUN evaluates a trained run on these photos"
+        )
     notes = []
     if (given < 0).any():
         notes.append(f"{int((given < 0).sum()):,} photos without a split were put into train")
+    _check_owners(records, splits, options)
     if not (splits == VAL).any() and (splits == TRAIN).any():
         rows = np.flatnonzero(splits == TRAIN)
         train, val, _ = DEFAULT_FRACTIONS
         shares = train / (train + val), val / (train + val), 0.0
-        splits[rows] = _stratified(records.take(rows), shares, seed)
+        part = records.take(rows)
+        if part.owners is None:
+            splits[rows] = _stratified(part, shares, options.seed)
+        else:
+            splits[rows] = by_owner(part, shares, options.seed)[0]
         notes.append(f"val was cut from train ({shares[1]:.0%} of it): the source gives none")
     if not (splits == TEST).any():
         notes.append("there are no test photos: the source gives none")
@@ -84,6 +94,26 @@ def _given(records: Records, given: np.ndarray, seed: int) -> Assignment:
             "look too good; --splits 0.72,0.18,0.10 splits again and keeps them together"
         )
     return Assignment(splits, GIVEN, tuple(notes))
+
+
+def _check_owners(records: Records, splits: np.ndarray, options: BuildOptions) -> None:
+    """Refuse to keep splits of the source that tear the groups that were asked for.
+
+    Raises:
+        StoreError: they do.
+    """
+    if records.owners is None:
+        return
+    codes = records.owners.dictionary_encode()
+    named = np.array([bool(name) for name in codes.dictionary.to_pylist()], bool)
+    owner = codes.indices.to_numpy().astype(np.int64)
+    torn = _torn_groups(np.where(named[owner], owner, -1), splits)
+    if torn:
+        raise StoreError(
+            f"--group-by {options.reading.group_by}: {torn:,} groups are in several of the splits "
+            "of the source; add --splits 0.72,0.18,0.10 to split again by groups, or leave out "
+            "--group-by to keep the splits"
+        )
 
 
 def _torn_groups(groups: np.ndarray | None, splits: np.ndarray) -> int:

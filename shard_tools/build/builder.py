@@ -18,17 +18,18 @@ import pyarrow as pa
 
 from shard_tools.build.assign import assign
 from shard_tools.build.classes import subset
-from shard_tools.build.options import BuildOptions
+from shard_tools.build.options import GIVEN, BuildOptions
 from shard_tools.build.packing import pack_all
 from shard_tools.build.plan import Plan, make_plan
 from shard_tools.build.shard_writer import pack_shard
 from shard_tools.build.tables import Summary, write_tables
-from shard_tools.build.work_folder import WorkFolder, check_out, drop_empty
+from shard_tools.build.work_folder import WorkFolder, claimed, drop_empty
 from shard_tools.duplicates.policy import deduplicated
 from shard_tools.errors import StoreError
-from shard_tools.files.remote import explained
+from shard_tools.files.remote import RemoteError, explained
 from shard_tools.sources.detect import read_source
 from shard_tools.sources.look import describe, doubts
+from shard_tools.sources.readers import stamped
 from shard_tools.sources.records import Records
 from shard_tools.store import SPLITS
 from shard_tools.store.layout import FORMAT_VERSION, WORK
@@ -64,7 +65,7 @@ def preview(options: BuildOptions, show: Callable[[str], object]) -> None:
     counts = np.bincount(assigned.splits, minlength=len(SPLITS)).tolist()
     pairs = zip(SPLITS, counts, strict=True)
     show("would be  " + ", ".join(f"{name} {count:,}" for name, count in pairs))
-    for note in (*assigned.notes, *doubts(options.source, found)):
+    for note in (*assigned.notes, *_doubts(options, found, records)):
         show(f"note      {note}")
 
 
@@ -88,37 +89,45 @@ def build_store(
     started = time.monotonic()
     executor = Executor(workers) if isinstance(workers, int) else workers
     try:
-        with explained(options.out):
-            check_out(options.out)
+        with claimed(options.out):
+            summary = _build(options, executor, progress, look)
+    except KeyboardInterrupt:
+        raise BuildInterruptedError("interrupted before anything was written") from None
     except OSError as error:
-        raise StoreError(f"--out {options.out}: {error}") from None
+        raise StoreError(_explain(error, options)) from None
+    return summary.after(time.monotonic() - started)
+
+
+def _build(
+    options: BuildOptions, executor: Executor, progress: bool | None, look: Look | None
+) -> Summary:
+    """A build in a folder that is claimed for it."""
     if options.source.exists():
         executor.prepare(pack_shard)
     found = read_source(options.source, options.reading)
     records = subset(found, options)
     if look is not None:
-        look(describe(records), doubts(options.source, found))
+        look(describe(records), _doubts(options, found, records))
     records = _without_leaks(records, options, executor, progress)
     assigned = assign(records, options)
     options = replace(options, splits=assigned.chosen)
     if assigned.notes:
         records = replace(records, notes={**records.notes, "splits": list(assigned.notes)})
     plan = make_plan(records.photos["key"], assigned.splits, options.seed, options.shard_size)
+    stamps = hashlib.sha256(stamped(records.reader, records.photos)).hexdigest()
+    work = WorkFolder(options.out, plan_digest(options, records, plan), stamps)
     try:
-        work = WorkFolder(options.out, plan_digest(options, records, plan))
-        try:
-            with explained(options.out):
-                summary = _execute(options, records, plan, work, executor, progress)
-        except KeyboardInterrupt:
-            raise BuildInterruptedError(
-                f"interrupted: {work.done} of {len(plan.shards)} shards are done and kept in "
-                f"{options.out}; run the same command again to go on"
-            ) from None
-        finally:
-            work.close()
-    except OSError as error:
-        raise StoreError(_explain(error, options)) from None
-    return summary.after(time.monotonic() - started)
+        with explained(options.out):
+            return _execute(options, records, plan, work, executor, progress)
+    except KeyboardInterrupt:
+        raise BuildInterruptedError(
+            f"interrupted: {work.done} of {len(plan.shards)} shards are done and kept in "
+            f"{options.out}; run the same command again to go on"
+        ) from None
+
+
+def _doubts(options: BuildOptions, found: Records, records: Records) -> list[str]:
+    return doubts(options.source, found, records, split_again=options.splits not in (None, GIVEN))
 
 
 def _without_leaks(
@@ -141,8 +150,6 @@ def _without_leaks(
             f"interrupted while looking for duplicates; what was scanned is kept in {options.out}; "
             "run the same command again to go on"
         ) from None
-    except OSError as error:
-        raise StoreError(_explain(error, options)) from None
 
 
 def _execute(
@@ -184,4 +191,9 @@ def _explain(error: OSError, options: BuildOptions) -> str:
             f"--out {options.out}: the disk is full ({error.strerror}); finished shards are kept: "
             "make room, then run the same command again to go on"
         )
-    return f"{error}; put that right, then run the same command again to go on"
+    if isinstance(error, RemoteError) or error.filename is None:
+        return f"{error}; put that right, then run the same command again to go on"
+    return (
+        f"{error.filename}: {error.strerror}; put that right, then run the same command again to "
+        "go on"
+    )

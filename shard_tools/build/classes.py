@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from shard_tools.sources import Records
 from shard_tools.store import Store
 from shard_tools.store.layout import CLASSES, MANIFEST
 
+_SHOWN = 3
+"""Classes named in a message."""
+
 
 def subset(records: Records, options: BuildOptions) -> Records:
     """The records of the classes that the options select, with new labels.
@@ -32,6 +36,8 @@ def subset(records: Records, options: BuildOptions) -> Records:
         kept = named(records.classes, options.only_classes, "--classes-file")
     if options.exclude_classes:
         kept &= ~named(records.classes, options.exclude_classes, "--exclude-classes")
+    if not kept.any():
+        raise StoreError("--exclude-classes leaves no class; name fewer")
     chosen = records
     if not kept.all():
         chosen = records.take(np.flatnonzero(kept[records.labels]))
@@ -58,6 +64,7 @@ def named(classes: pa.Table, names: Sequence[str], flag: str) -> np.ndarray:
         StoreError: a name that no class has.
     """
     ids, titles = classes["landmark_id"].to_pylist(), classes["name"].to_pylist()
+    names = [unicodedata.normalize("NFC", name) for name in names]
     known = {name for name in (*ids, *titles) if name}
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -90,15 +97,22 @@ def labelled_as(records: Records, place: Path) -> Records:
     """The records with the labels of a store or a trained run, by landmark id.
 
     All classes of the store or run keep their labels, also those without a photo here. Classes that
-    it does not know follow, in their order.
+    it does not know follow, in their order; ``notes["known_classes"]`` says where they begin.
 
     Raises:
-        StoreError: no classes there.
+        StoreError: no classes there, or none of the source's among them.
     """
     known = _classes_of(place)
     ids = records.classes["landmark_id"]
-    at = pc.index_in(ids, value_set=one_array(known["landmark_id"]))
+    spelled = pc.utf8_normalize(one_array(known["landmark_id"]), form="NFC")
+    at = pc.index_in(ids, value_set=spelled)
     unknown = np.flatnonzero(pc.is_null(at).to_numpy())
+    if len(unknown) == len(ids):
+        raise StoreError(
+            f"--classes-of {place}: knows none of the {len(ids):,} classes of these photos: it has "
+            f"{', '.join(known['landmark_id'][:_SHOWN].to_pylist())}, they are "
+            f"{', '.join(ids[:_SHOWN].to_pylist())}; landmark ids must be spelled alike"
+        )
     labels = pc.fill_null(at, -1).to_numpy().astype(np.int32)
     labels[unknown] = len(known) + np.arange(len(unknown))
     classes = pa.concat_tables([known, records.classes.take(pa.array(unknown))])
@@ -114,10 +128,15 @@ def labelled_as(records: Records, place: Path) -> Records:
 
 
 def _classes_of(place: Path) -> pa.Table:
-    """Columns ``landmark_id`` and ``name`` of a store, a run or an export, in label order."""
+    """Columns ``landmark_id`` and ``name`` of a store, a run or an export, in label order.
+
+    Of a store that was itself labelled as another, only the classes that the other knows.
+    """
     if (place / MANIFEST).is_file():
-        return Store.open(place).classes().select(["landmark_id", "name"])
-    for file in (place / CLASSES, place / "best" / CLASSES):
+        store = Store.open(place)
+        return store.classes().select(["landmark_id", "name"]).slice(0, store.known_classes)
+    checkpoints = sorted(place.glob(f"checkpoints/*/{CLASSES}"))
+    for file in (place / CLASSES, place / "best" / CLASSES, *checkpoints[-1:]):
         if file.is_file():
             try:
                 return pq.read_table(file, columns=["landmark_id", "name"])

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import numpy as np
 from tqdm import tqdm
@@ -19,9 +21,11 @@ from shard_tools.build.shard_writer import PackTask, pack_shard
 from shard_tools.columns import mask, one_array, pc
 from shard_tools.errors import StoreError
 from shard_tools.files import is_remote, sha256_file
-from shard_tools.photos import PhotoOptions
+from shard_tools.photos import CHECKS, PhotoOptions
 from shard_tools.sources import Records, SourceOptions, read_source
 from shard_tools.store import ShardInfo, Store
+from shard_tools.store.consistency import open_consistent
+from shard_tools.store.layout import MANIFEST
 from shard_tools.store.shard import label_digits
 from shard_tools.workers import Executor
 
@@ -45,7 +49,7 @@ def repair_store(
     Args:
         path: the store; its manifest and tables must be sound.
         source: the photos that it was built from.
-        reading: how the source is read; as for the build.
+        reading: how the source is read; what is not said is taken from the store's manifest.
         workers: processes that pack, or where else to do it.
         progress: show a bar; None shows it where stderr is a terminal.
 
@@ -56,13 +60,13 @@ def repair_store(
         StoreError: no store there, photos that are missing or not those of the build.
     """
     executor = Executor(workers) if isinstance(workers, int) else workers
-    store = Store.open(path)
+    store = open_consistent(path)
     if is_remote(store.path):
         raise StoreError(f"{path}: repair works on folders; copy the store to this machine first")
     damaged = damaged_shards(store)
     if not damaged:
         return []
-    records = read_source(source, reading)
+    records = read_source(source, _as_built(store, source, reading))
     with tempfile.TemporaryDirectory(prefix=".repair-", suffix=".tmp", dir=store.path) as scratch:
         tasks = [partial(_task, store, shard, records, Path(scratch)) for shard in damaged]
         hidden = None if progress is None else not progress
@@ -82,8 +86,34 @@ def repair_store(
                         "build the store again"
                     )
                 for name in (shard.name, shard.index_name):
-                    (Path(scratch) / name).replace(store.path / name)
+                    _put(Path(scratch) / name, store.path / name)
     return [shard.name for shard in damaged]
+
+
+def _put(made: Path, place: Path) -> None:
+    try:
+        made.replace(place)
+    except IsADirectoryError:
+        raise StoreError(f"{place}: is a folder; remove it, then repair again") from None
+
+
+def _as_built(store: Store, source: Path, reading: SourceOptions) -> SourceOptions:
+    """How the source was read by the build, where ``reading`` does not say it.
+
+    Raises:
+        StoreError: the build was given a label file, which the manifest names without its folder.
+    """
+    options = store.manifest.options
+    if options.get("labels") and reading.labels is None and source.is_dir():
+        raise StoreError(
+            f"{store.path}: was built with --labels .../{options['labels']}; give it again"
+        )
+    return replace(
+        reading,
+        layout=reading.layout or (None if reading.labels else options.get("layout")),
+        classes=reading.classes or options.get("classes"),
+        columns=reading.columns or tuple(options.get("columns", {}).items()),
+    )
 
 
 def _is_whole(folder: Path, shard: ShardInfo) -> bool:
@@ -116,11 +146,27 @@ def _task(store: Store, shard: ShardInfo, records: Records, folder: Path) -> Pac
         paths=one_array(photos["path"]),
         labels=rows["label"].to_numpy().astype(np.int32),
         digits=label_digits(store.num_classes),
-        photo=PhotoOptions(
-            options.get("resize_short"),
-            options["quality"],
-            options["max_pixels"],
-            options["check"],
-        ),
+        photo=_photo_options(store),
         whole_digests=one_array(rows["xxh128"]) if kept else None,
     )
+
+
+def _photo_options(store: Store) -> PhotoOptions:
+    """What the build did to every photo."""
+    said = store.manifest.options
+    short, check = said.get("resize_short"), said.get("check")
+    quality, most = said.get("quality"), said.get("max_pixels")
+    if (
+        not (_is_whole_number(quality) and quality <= 100 and _is_whole_number(most))
+        or not (short is None or _is_whole_number(short))
+        or check not in CHECKS
+    ):
+        raise StoreError(
+            f"{store.path / MANIFEST}: its options do not say how photos were packed; build the "
+            "store again"
+        )
+    return PhotoOptions(short, quality, most, check)
+
+
+def _is_whole_number(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

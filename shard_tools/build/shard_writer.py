@@ -153,9 +153,9 @@ def pack_shard(task: PackTask, advance: Callable[[int], object] | None = None) -
 
 
 class _WriteOut:
-    """Has the disk begin with a file while the rest of it is still being packed.
+    """Starts writing a file to disk while the rest of it is still being packed.
 
-    Else all of it waits for the fsync at the end, and the worker with it.
+    Otherwise the fsync at the end would write all of it, and the worker would wait for that.
     """
 
     def __init__(self, file: BinaryIO) -> None:

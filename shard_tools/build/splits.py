@@ -1,4 +1,4 @@
-"""Stratified splits: which photo trains, validates or tests. Pure and vectorised."""
+"""The arithmetic of stratified splits, for ``assign``. Pure and vectorised."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
     advice = "give three numbers that sum to 1: train,val,test, such as 0.72,0.18,0.10"
     try:
         train, val, test = (float(Fraction(part.strip())) for part in text.split(","))
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise StoreError(f"splits {text!r} are not three numbers; {advice}") from None
     check_fractions((train, val, test), text, advice, train=False)
     return train, val, test
@@ -48,7 +48,10 @@ def check_fractions(
     if abs(sum(fractions) - 1) > 1e-6:
         raise StoreError(f"splits {text!r} sum to {sum(fractions):g}; {advice}")
     if train and fractions[TRAIN] <= 0:
-        raise StoreError(f"splits {text!r} leave nothing to train on; {advice}")
+        raise StoreError(
+            f"splits {text!r} leave nothing to train on; {advice}, or --classes-of RUN for a store "
+            "that only evaluates"
+        )
 
 
 def split_counts(sizes: np.ndarray, fractions: Sequence[float], draws: np.ndarray) -> np.ndarray:

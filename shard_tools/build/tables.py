@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +30,8 @@ from shard_tools.store.layout import (
     SPLITS,
 )
 from shard_tools.store.manifest import Manifest
-from shard_tools.store.store import Store, write_table
+from shard_tools.store.seal import FileInfo
+from shard_tools.store.store import Store, table_bytes
 
 _LISTED = 20
 """Classes named in the summary, at most."""
@@ -44,7 +46,7 @@ class Summary:
     rejected: dict[str, int]
     """Number by reason."""
     seconds: float = 0.0
-    """Of this run."""
+    """How long this run took."""
 
     def after(self, seconds: float) -> Summary:
         """The same, with the time it took."""
@@ -72,10 +74,12 @@ class Summary:
         ]
         if self.rejected:
             lines.append(f"          each one is listed in {self.out / REJECTED}")
-        lines += duplicate_lines(self.manifest.notes.get("duplicates"))
+        splits = self.manifest.notes.get("splits", [])
+        torn = any("in several of the given splits" in note for note in splits)
+        lines += duplicate_lines(self.manifest.notes.get("duplicates"), torn)
         if self.manifest.options.get("check") == "header":
             lines.append("warning   photos were not decoded; glr-shard verify --decode does that")
-        lines += [f"splits    {note}" for note in self.manifest.notes.get("splits", [])]
+        lines += [f"splits    {note}" for note in splits]
         strange = self.manifest.notes.get("photos_of_unknown_classes", 0)
         if strange:
             lines.append(
@@ -88,11 +92,17 @@ class Summary:
         return "\n".join([*lines, f"store     {self.out}"])
 
 
-def duplicate_lines(notes: Mapping[str, int] | None) -> list[str]:
-    """What the summary says of duplicates: nothing where none were found, or looked for."""
+def duplicate_lines(notes: Mapping[str, int] | None, torn: bool = False) -> list[str]:
+    """What the summary says of duplicates: nothing where none were found, or looked for.
+
+    Args:
+        notes: those of the manifest.
+        torn: whether splits that the source gives tear groups apart, as another line says.
+    """
     if not notes or not notes["groups"]:
         return []
-    fate = f"{notes['dropped']:,} dropped" if notes["dropped"] else "each group in one split"
+    kept = "kept" if torn else "each group in one split"
+    fate = f"{notes['dropped']:,} dropped" if notes["dropped"] else kept
     lines = [
         f"copies    {notes['photos']:,} photos in {notes['groups']:,} groups "
         f"({notes['exact']:,} to the byte), {fate}; listed in {DUPLICATES}"
@@ -122,21 +132,47 @@ def write_tables(
     """
     rejected = pa.concat_tables([records.rejected, _rejected(results, records)])
     reasons = _by_reason(rejected)
-    with atomic_open(options.out / REJECTED) as file:
-        csv.write_csv(rejected, file)
+    files = [_put(options.out, REJECTED, _csv_bytes(rejected))]
     if not packed:
         worst = ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
         raise StoreError(f"no photo could be packed: {worst}; see {options.out / REJECTED}")
     rows = pa.concat_tables([result.rows for result in packed])
     samples, counts = _samples(rows, packed, records)
     if records.duplicates is not None:
-        with atomic_open(options.out / DUPLICATES) as file:
-            csv.write_csv(records.duplicates, file)
-    write_table(options.out / SAMPLES, samples, samples.schema)
-    write_table(options.out / CLASSES, _classes(records, counts), CLASSES_SCHEMA)
+        files.append(_put(options.out, DUPLICATES, _csv_bytes(records.duplicates)))
+    files.append(_put(options.out, SAMPLES, table_bytes(samples, samples.schema)))
+    classes = table_bytes(_classes(records, counts), CLASSES_SCHEMA)
+    files.append(_put(options.out, CLASSES, classes))
     manifest = _manifest(options, records, packed, counts, len(rejected))
+    manifest = replace(manifest, files=tuple(sorted(files, key=lambda info: info.name)))
     write_text(options.out / MANIFEST, manifest.to_json())
     return Summary(options.out, manifest, reasons)
+
+
+def _put(folder: Path, name: str, data: bytes) -> FileInfo:
+    """Write a file of the store; returns what the manifest says of it."""
+    with atomic_open(folder / name) as file:
+        file.write(data)
+    return FileInfo.of(name, data)
+
+
+#: What makes a spreadsheet take a cell for a formula.
+_FORMULA = r"^[=+\-@\t\r]"
+
+
+def _csv_bytes(table: pa.Table) -> bytes:
+    """A table as CSV. Cells that a spreadsheet would run as formulas begin with an apostrophe.
+
+    (Names of files and classes come from strangers. Keys cannot hold a formula that does harm.)
+    """
+    for place, name in enumerate(table.column_names):
+        if name != "key" and pa.types.is_string(table.schema.field(name).type):
+            risky = pc.match_substring_regex(table[name], _FORMULA)
+            safe = pc.binary_join_element_wise("'", table[name], "")
+            table = table.set_column(place, name, pc.if_else(risky, safe, table[name]))
+    file = io.BytesIO()
+    csv.write_csv(table, file)
+    return file.getvalue()
 
 
 def _by_reason(rejected: pa.Table) -> dict[str, int]:

@@ -6,15 +6,17 @@ it holds what became of each shard that is whole. The folder goes when the manif
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import io
 import json
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,25 +24,70 @@ import pyarrow.parquet as pq
 from shard_tools.build.plan import ShardPlan
 from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult, Reject
 from shard_tools.errors import StoreError
-from shard_tools.files.atomic import atomic_open, sha256_file, write_text
-from shard_tools.files.remote import is_remote, read_many, remove_many, sizes
+from shard_tools.files.atomic import atomic_open, locked_folder, sha256_file, write_text
+from shard_tools.files.regular import read_regular
+from shard_tools.files.remote import explained, is_remote, read_many, remove_many, sizes
 from shard_tools.store.layout import FORMAT_VERSION, MANIFEST, WORK
 from shard_tools.store.manifest import ShardInfo
 
-_PLAN, _LOCK = "plan.json", "lock"
+_PLAN = "plan.json"
+_LARGEST_PLAN = 1 << 16
+"""Bytes."""
 
 _META = b"glr"
+_SCANNED = re.compile(r"scan-\d+-[0-9a-f]+\.parquet|\..*\.tmp")
+"""What a build that was killed before it had a plan leaves in its work folder."""
 
 
-def check_out(out: Path) -> None:
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Have the folder of a store for oneself while the block runs; it is made if it is missing.
+
+    (In an object store nothing can be locked. Builds of the same plan write the same bytes there,
+    and another plan is refused.)
+
+    Raises:
+        StoreError: another build is at work there, it holds a finished store or other files, or it
+            is not a folder.
+    """
+    if is_remote(out):
+        with explained(out):
+            _check_out(out)
+        yield
+        return
+    for _ in range(_TRIES):
+        if os.path.lexists(out) and not out.is_dir():
+            raise StoreError(f"--out {out}: is not a folder; give another name")
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            with locked_folder(out) as locked:
+                if locked:
+                    try:
+                        _check_out(out)
+                        yield
+                        return
+                    finally:
+                        with suppress(OSError):
+                            out.rmdir()  # if nothing was written
+        except FileNotFoundError:  # another build, which failed, removed it
+            if out.exists():
+                raise
+    raise StoreError(f"--out {out}: another glr-shard build is at work there")
+
+
+_TRIES = 3
+"""A folder may be removed between being made and being locked."""
+
+
+def _check_out(out: Path) -> None:
     """Check that a store may be built in ``out``, before any work is done.
 
     Raises:
-        StoreError: it holds a finished store or other files, or is not a folder.
+        StoreError: it holds a finished store or other files.
     """
-    if out.exists() and not out.is_dir():
-        raise StoreError(f"--out {out}: is a file; give a folder")
     work = out / WORK
+    if not is_remote(out) and os.path.lexists(work) and (work.is_symlink() or not work.is_dir()):
+        raise StoreError(f"--out {out}: {WORK} in it is not a folder; give another folder")
     if (work / _PLAN).exists():
         version = _read_plan(work / _PLAN).get("version", 1)
         if version != FORMAT_VERSION:
@@ -53,12 +100,31 @@ def check_out(out: Path) -> None:
     if (out / MANIFEST).exists():
         _remove_rest(work)  # of a build that was killed at the very end
         raise _finished(out)
-    if not work.exists() and out.exists() and any(out.iterdir()):
+    if is_remote(out) or not out.exists():
+        return
+    strange = [entry.name for entry in out.iterdir() if entry.name != WORK]
+    if strange:
         raise StoreError(f"--out {out}: is not empty and no store; give a new or empty folder")
+    inside = [entry.name for entry in work.iterdir()] if work.is_dir() else []
+    if not all(_SCANNED.fullmatch(name) for name in inside):
+        raise StoreError(
+            f"--out {out}: its folder {WORK} is not of a build, or lost its {_PLAN}; give another "
+            "folder, or remove this one"
+        )
 
 
 def _read_plan(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text())
+    try:
+        raw = json.loads(read_regular(file, _LARGEST_PLAN))
+    except ValueError:
+        raw = None
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EFBIG):
+            raise
+        raw = None
+    if not isinstance(raw, dict):
+        raise StoreError(f"{file}: damaged; remove {file.parent.parent}, then build again")
+    return raw
 
 
 def _finished(out: Path) -> StoreError:
@@ -74,59 +140,50 @@ def _remove_rest(work: Path) -> None:
 
 
 class WorkFolder:
-    """An open work folder; only one build has it open at a time.
+    """An open work folder, in a folder that is :func:`claimed`."""
 
-    (In an object store nothing can be locked. Builds of the same plan write the same bytes there,
-    and another plan is refused.)
-    """
-
-    def __init__(self, out: Path, plan: str) -> None:
+    def __init__(self, out: Path, plan: str, photos: str = "") -> None:
         """Open the work folder of a store, or make it.
 
         Args:
             out: the store.
             plan: digest of everything that decides the shards.
+            photos: digest of the sizes and times of the photos.
 
         Raises:
-            StoreError: it belongs to another plan, or another build is at work there.
+            StoreError: it belongs to another plan, or the photos have changed since.
         """
         self._out, self._path = out, out / WORK
-        self._lock: IO[str] | None = None
         self.done = 0
         """Shards that are whole."""
         if not is_remote(out):
-            self._take_lock()
-        try:
-            self._check_plan(plan)
-        except BaseException:
-            self.close()
-            raise
+            self._path.mkdir(parents=True, exist_ok=True)
+        self._check_plan({"version": FORMAT_VERSION, "plan": plan, "photos": photos})
         for folder in () if is_remote(out) else (out, self._path):
             for left in folder.glob(".*.tmp"):  # of a build that was killed
                 left.unlink()
 
-    def _take_lock(self) -> None:
-        self._path.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self._path / _LOCK, "w")  # noqa: SIM115 (held until close)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            text = f"--out {self._out}: another glr-shard build is at work there"
-            raise StoreError(text) from None
-
-    def _check_plan(self, plan: str) -> None:
+    def _check_plan(self, wanted: dict[str, Any]) -> None:
         file = self._path / _PLAN
-        if file.exists() and _read_plan(file).get("plan") == plan:
+        if not file.exists():
+            if self.finished_store:
+                raise _finished(self._out)
+            write_text(file, json.dumps(wanted) + "\n")
+            return
+        found = _read_plan(file)
+        if found == wanted:
             return
         if self.finished_store:
             raise _finished(self._out)
-        if file.exists():
+        if found.get("plan") == wanted["plan"]:
             raise StoreError(
-                f"--out {self._out}: holds an unfinished build of another source or other options; "
-                "repeat those to finish it, or remove the folder"
+                f"--out {self._out}: photos have changed since this build was interrupted (other "
+                "sizes or times); remove the folder to build from the photos as they are now"
             )
-        write_text(file, json.dumps({"version": FORMAT_VERSION, "plan": plan}) + "\n")
+        raise StoreError(
+            f"--out {self._out}: holds an unfinished build of another source or other options; "
+            "repeat those to finish it, or remove the folder"
+        )
 
     @property
     def finished_store(self) -> bool:
@@ -180,11 +237,6 @@ class WorkFolder:
             remove_many([self._path / name for name in names])
             (self._path / _PLAN).unlink()
             _remove_rest(self._path)
-
-    def close(self) -> None:
-        """Let another build have it."""
-        if self._lock is not None:
-            self._lock.close()
 
     def _file(self, shard: str) -> Path:
         return self._path / f"{shard.removesuffix('.tar')}.parquet"

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from shard_tools.columns import comma_list
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import location
 from shard_tools.sources import LAYOUTS, SourceOptions
@@ -33,7 +34,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 def add_looked_at(parser: argparse.ArgumentParser) -> None:
     """Add the argument ``STORE|SOURCE|CSV`` and the options that say how to read a source."""
     text = "a store, any source that build takes, a label file, or a CSV of photos per class"
-    parser.add_argument("path", metavar="STORE|SOURCE|CSV", help=text)
+    parser.add_argument("path", type=_not_empty, metavar="STORE|SOURCE|CSV", help=text)
     add_source_options(parser)
 
 
@@ -70,11 +71,6 @@ def source_options(parsed: argparse.Namespace) -> SourceOptions:
     )
 
 
-def comma_list(text: str | None) -> tuple[str, ...]:
-    """The parts of a text such as ``a, b``; none for an empty one."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
-
-
 def _pairs(text: str | None) -> tuple[tuple[str, str], ...]:
     pairs = [tuple(part.strip() for part in pair.split("=", 1)) for pair in comma_list(text)]
     bad = next((pair for pair in pairs if len(pair) != 2 or not all(pair)), None)
@@ -85,9 +81,13 @@ def _pairs(text: str | None) -> tuple[tuple[str, str], ...]:
 
 def source_path(text: str) -> Path:
     """The path of a source; an empty one, which would mean this folder, is a mistake."""
+    return Path(_not_empty(text))
+
+
+def _not_empty(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty; give the folder, zip or table of the photos")
-    return Path(text)
+    return text
 
 
 def add_executor(parser: argparse.ArgumentParser) -> None:

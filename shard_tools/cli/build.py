@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
-from shard_tools.build import BuildOptions, build_store, preview
+from shard_tools.build import BuildOptions, Summary, build_store, preview
 from shard_tools.build.classes import read_class_file
 from shard_tools.build.options import GIVEN
 from shard_tools.build.plan import DEFAULT_SHARD_SIZE
@@ -13,18 +15,37 @@ from shard_tools.build.splits import DEFAULT_FRACTIONS, parse_fractions
 from shard_tools.cli.arguments import (
     add_executor,
     add_source_options,
-    comma_list,
     executor,
     path_or_url,
     source_options,
     source_path,
 )
+from shard_tools.cli.output import say
+from shard_tools.columns import comma_list
 from shard_tools.duplicates import DUPLICATE_MODES
 from shard_tools.errors import StoreError
 from shard_tools.photos import CHECKS, PhotoOptions
 from shard_tools.sources import LAYOUTS
 
 HELP = "pack photos into a store"
+EXAMPLES = (
+    (
+        "glr-shard build --source photos --out store --dry-run",
+        "how it is understood",
+    ),
+    (
+        "glr-shard build --source photos --out store --resize-short 256",
+        "photos of 256 pixels",
+    ),
+    (
+        "glr-shard build --source landmark-recognition-2020.zip --out store --min-images 4",
+        "Kaggle's zip as it is",
+    ),
+    (
+        "glr-shard build --source photos.csv --columns path=img,label=species --out store",
+        "a table of paths and labels",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--min-images", type=int, default=1, metavar="N", help=text)
     text = "leave out these classes, by landmark id or name"
     add("--exclude-classes", metavar="CLASS,...", help=text)
-    text = "only the classes in this file: a landmark id or name a line"
+    text = "keep only the classes that this file lists, one landmark id or name per line"
     add("--classes-file", type=Path, metavar="FILE", help=text)
     text = (
         "label the classes as a store or a trained run does, to evaluate its model on these photos"
@@ -78,9 +99,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dry-run", action="store_true", help=text)
     text = "build even if the way in which the source was understood looks wrong"
     add("--yes", action="store_true", help=text)
+    add("--json", action="store_true", help="print what became of the photos as JSON")
     text = "seed of the split and the shuffle (default: %(default)s)"
     add("--seed", type=int, default=0, metavar="N", help=text)
-    text = "most photos in a shard (default: %(default)s)"
+    text = "largest number of photos in a shard (default: %(default)s)"
     add("--shard-size", type=int, default=DEFAULT_SHARD_SIZE, metavar="N", help=text)
     add_executor(parser)
 
@@ -104,13 +126,27 @@ def run(parsed: argparse.Namespace) -> int:
         shard_size=parsed.shard_size,
     )
     if parsed.dry_run:
-        preview(options, show=print)
+        preview(options, show=say)
         return 0
 
     def look(lines: list[str], doubts: list[str]) -> None:
-        print("\n".join(lines), flush=True)
+        if not parsed.json:
+            say("\n".join(lines))
         if doubts and not parsed.yes:
             raise StoreError(f"{doubts[0]}; if all is as it should be, add --yes")
 
-    print(build_store(options, executor(parsed), look=look).text())
+    summary = build_store(options, executor(parsed), look=look)
+    say(json.dumps(_figures(summary), indent=1) if parsed.json else summary.text())
     return 0
+
+
+def _figures(summary: Summary) -> dict[str, Any]:
+    shards = summary.manifest.shards
+    return {
+        "store": str(summary.out),
+        "counts": summary.manifest.counts,
+        "shards": len(shards),
+        "bytes": sum(shard.bytes for shard in shards),
+        "rejected": summary.rejected,
+        "seconds": round(summary.seconds, 2),
+    }

@@ -6,10 +6,15 @@ import argparse
 from pathlib import Path
 
 from shard_tools.cli.arguments import add_looked_at, path_or_url, source_options
+from shard_tools.cli.output import say
 from shard_tools.report import write_report
 from shard_tools.report.write import DEFAULT_SAMPLE
 
 HELP = "write a report with charts as one HTML file"
+EXAMPLES = (
+    ("glr-shard eda photos --out report.html", "photos that are not packed yet"),
+    ("glr-shard eda store --out report.html", "a store"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,5 +33,5 @@ def run(parsed: argparse.Namespace) -> int:
     """Write the report and print where it is."""
     path, options = path_or_url(parsed.path), source_options(parsed)
     files = write_report(path, parsed.out, parsed.sample, parsed.seed, options)
-    print(f"{files[0]} ({files[0].stat().st_size / 1e6:.1f} MB) and {len(files) - 1} PNG files")
+    say(f"{files[0]} ({files[0].stat().st_size / 1e6:.1f} MB) and {len(files) - 1} PNG files")
     return 0

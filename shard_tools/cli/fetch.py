@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from shard_tools.cli.output import say
 from shard_tools.fetch import FetchOptions, fetch, parse_shards
 
 HELP = "download Google Landmarks v2"
+EXAMPLES = (
+    ("glr-shard fetch --dest gldv2", "the label files alone"),
+    ("glr-shard fetch --dest gldv2 --shards 0-9", "and ten tars of about 1 GB"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,5 +40,5 @@ def run(parsed: argparse.Namespace) -> int:
         retries=parsed.retries,
         check=not parsed.no_check,
     )
-    print(fetch(options))
+    say(fetch(options))
     return 0

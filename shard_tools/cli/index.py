@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 
 from shard_tools.cli.arguments import add_store, path_or_url
+from shard_tools.cli.output import say
 from shard_tools.sampling import POLICIES, IndexOptions, write_index
 from shard_tools.store import SPLITS
 
 HELP = "write epoch orders and DALI indexes for a sampling policy"
+EXAMPLES = (
+    (
+        "glr-shard index store --policy balanced --epochs 10 --name balanced",
+        "ten balanced epochs",
+    ),
+    (
+        "glr-shard index store --policy natural,balanced@8 --epochs 9 --name late",
+        "the ninth balanced",
+    ),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,5 +47,5 @@ def run(parsed: argparse.Namespace) -> int:
         name=parsed.name,
         split=parsed.split,
     )
-    print(write_index(path_or_url(parsed.store), options))
+    say(write_index(path_or_url(parsed.store), options))
     return 0

@@ -14,8 +14,10 @@ from shard_tools.cli.arguments import (
     source_options,
     source_path,
 )
+from shard_tools.cli.output import say
 
 HELP = "rebuild the damaged shards of a store from its source"
+EXAMPLES = (("glr-shard repair store --source photos", "rebuild what verify found"),)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +34,6 @@ def run(parsed: argparse.Namespace) -> int:
     store = path_or_url(parsed.store)
     rebuilt = repair_store(store, parsed.source, source_options(parsed), executor(parsed))
     for name in rebuilt:
-        print(f"{name}: rebuilt")
-    print(f"{parsed.store}: {len(rebuilt):,} shards rebuilt; all shards are whole")
+        say(f"{name}: rebuilt")
+    say(f"{parsed.store}: {len(rebuilt):,} shards rebuilt; all shards are whole")
     return 0

@@ -9,14 +9,20 @@ from typing import Any
 import pyarrow as pa
 
 from shard_tools.cli.arguments import add_store, path_or_url
+from shard_tools.cli.output import say
 from shard_tools.columns import mask, pc
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open
+from shard_tools.store.consistency import open_consistent
 from shard_tools.store.layout import PHOTO
 from shard_tools.store.manifest import ShardInfo
 from shard_tools.store.store import Store, read_photo
 
 HELP = "show one photo or shard of a store"
+EXAMPLES = (
+    ("glr-shard show store train-000000", "the first photos of a shard"),
+    ("glr-shard show store KEY --out photo.jpg", "one photo"),
+)
 _COLUMNS = ["key", "landmark_id", "label", "split", "shard", "offset", "size", "width", "height"]
 _FIRST = 10
 """How many photos of a shard are listed."""
@@ -33,7 +39,7 @@ def show(path: Path, what: str, out: Path | None = None) -> str:
     Raises:
         StoreError: no such store, photo or shard, or ``out`` cannot be written.
     """
-    store = Store.open(path)
+    store = open_consistent(path)
     name = what if what.endswith(".tar") else f"{what.removesuffix('.idx')}.tar"
     info = next((shard for shard in store.manifest.shards if shard.name == name), None)
     if info is None:
@@ -112,5 +118,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Print what the store knows."""
-    print(show(path_or_url(parsed.store), parsed.what, parsed.out))
+    say(show(path_or_url(parsed.store), parsed.what, parsed.out))
     return 0

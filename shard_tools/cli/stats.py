@@ -6,10 +6,15 @@ import argparse
 import json
 
 from shard_tools.cli.arguments import add_looked_at, path_or_url, source_options
+from shard_tools.cli.output import say
 from shard_tools.report import collect
 from shard_tools.report.stats import text
 
 HELP = "print counts and imbalance figures"
+EXAMPLES = (
+    ("glr-shard stats photos", "photos that are not packed yet"),
+    ("glr-shard stats store --json", "a store, for a script"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,5 +29,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Print the figures."""
     figures = collect(path_or_url(parsed.path), source_options(parsed), parsed.top)
-    print(json.dumps(figures, indent=1) if parsed.json else text(figures))
+    say(json.dumps(figures, indent=1) if parsed.json else text(figures))
     return 0

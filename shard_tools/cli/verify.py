@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import asdict
 
 from shard_tools.cli.arguments import add_executor, add_store, executor, path_or_url
+from shard_tools.cli.output import say
 from shard_tools.store import Store
 from shard_tools.verify import verify_store
 
 HELP = "check a store and list what is wrong"
+EXAMPLES = (
+    ("glr-shard verify store", "every file, every byte"),
+    ("glr-shard verify store --decode --json", "also every photo; the problems for a script"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
     text = "also decode every photo with the strict decoder"
     parser.add_argument("--decode", action="store_true", help=text)
+    text = "print the problems and the counts as JSON"
+    parser.add_argument("--json", action="store_true", help=text)
     add_executor(parser)
 
 
@@ -23,13 +32,18 @@ def run(parsed: argparse.Namespace) -> int:
     """Print what is wrong, one problem per line; the exit code is 1 if anything is."""
     path = path_or_url(parsed.store)
     problems = verify_store(path, parsed.decode, executor(parsed), progress=True)
+    if parsed.json:
+        counts = {} if problems else Store.open(path).manifest.counts
+        found = [asdict(problem) for problem in problems]
+        say(json.dumps({"problems": found, "counts": counts}, indent=1, default=str))
+        return 1 if problems else 0
     for problem in problems:
-        print(problem.text())
+        say(problem.text())
     if problems:
         files = len({problem.where for problem in problems})
-        print(f"{parsed.store}: {len(problems):,} problems in {files:,} files")
+        say(f"{parsed.store}: {len(problems):,} problems in {files:,} files")
         return 1
-    print(_summary(Store.open(path), parsed.decode))
+    say(_summary(Store.open(path), parsed.decode))
     return 0
 
 

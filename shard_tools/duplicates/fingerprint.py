@@ -18,7 +18,7 @@ from shard_tools.photos.decode import MAX_PIXELS, grey
 from shard_tools.store.shard import photo_digest
 
 _SIDE = 32
-"""Of the small picture, in pixels."""
+"""Side of the small picture, in pixels."""
 _DECODED = 64
 """The shorter side is decoded at a scale that leaves at least this many pixels."""
 _FLAT = 3.0
@@ -34,7 +34,7 @@ _BASIS = np.array(
         for u in range(_FINE + 1)
     ]
 )
-"""Of the cosine transform: the lowest frequencies. Shape (17, 32), float64."""
+"""Lowest frequencies of the cosine transform. Shape (17, 32), float64."""
 
 
 @dataclass(frozen=True)

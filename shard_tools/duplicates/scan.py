@@ -23,7 +23,7 @@ from shard_tools.duplicates.grouping import FINGERPRINTS_SCHEMA
 from shard_tools.errors import PhotoError
 from shard_tools.files.atomic import atomic_open
 from shard_tools.files.remote import is_remote
-from shard_tools.sources.readers import FILE_ERRORS, PhotoReader, reads
+from shard_tools.sources.readers import FILE_ERRORS, PhotoReader, reads, stamped
 from shard_tools.sources.records import Records
 from shard_tools.workers.executor import Executor
 from shard_tools.workers.tasks import Advance
@@ -73,7 +73,7 @@ def scan(
     tasks = []
     for start in range(0, len(records.photos), _PART):
         photos = records.photos.slice(start, _PART)
-        digest = _digest(source, photos, max_pixels)
+        digest = _digest(source, photos, stamped(records.reader, photos), max_pixels)
         file = folder / f"scan-{start // _PART:06d}-{digest}.parquet"
         part = _kept(file)
         done[file] = pa.table({}) if part is None else part  # in the order of the photos
@@ -125,13 +125,14 @@ def _task(records: Records, start: int, file: Path, max_pixels: int) -> ScanTask
     return ScanTask(file, records.reader.of(photos), one_array(photos["path"]), max_pixels)
 
 
-def _digest(source: Path, photos: pa.Table, max_pixels: int) -> str:
-    """Of what decides a part: the photos and where they are."""
+def _digest(source: Path, photos: pa.Table, stamps: bytes, max_pixels: int) -> str:
+    """Digest of what decides a part: the photos, where they are, and when they were changed."""
     digest = hashlib.sha256(f"{_VERSION} {source.resolve()} {max_pixels}".encode())
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, photos.schema) as writer:
         writer.write_table(photos.combine_chunks())
     digest.update(sink.getvalue())
+    digest.update(stamps)
     return digest.hexdigest()[:16]
 
 

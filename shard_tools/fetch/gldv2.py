@@ -10,15 +10,18 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from shard_tools.errors import StoreError
-from shard_tools.fetch.http import Downloader, GoneError, claimed, get_text, part_of
+from shard_tools.fetch.download import Downloader, claimed, get_text, part_of
+from shard_tools.fetch.http import GoneError, shown
 from shard_tools.sources.labels import CLEAN, TRAIN
 
 BASE_URL = "https://s3.amazonaws.com/google-landmark"
@@ -52,8 +55,14 @@ class FetchOptions:
             raise StoreError(f"--jobs is {self.jobs}; it must be 1 or more")
         if self.retries < 0:
             raise StoreError(f"--retries is {self.retries}; it must be 0 or more")
-        if not re.match("https?://", self.base_url):
-            raise StoreError(f"--base-url {self.base_url}: give one that begins with https://")
+        try:
+            usable = re.match("https?://", self.base_url) and urlsplit(self.base_url).hostname
+        except ValueError:
+            usable = False
+        if not usable:
+            raise StoreError(
+                f"--base-url {shown(self.base_url)}: give one that begins with https://"
+            )
 
 
 @dataclass(frozen=True)
@@ -124,8 +133,11 @@ def fetch(options: FetchOptions, progress: bool | None = None) -> str:
             bar.total += total
             bar.update(received)
 
+    def say(text: str) -> None:
+        tqdm.write(text, file=sys.stderr)
+
     def one(file: RemoteFile) -> bool:
-        downloader = Downloader(options.retries, options.backoff_s, stop, advance)
+        downloader = Downloader(options.retries, options.backoff_s, stop, advance, say)
         try:
             return _fetch_one(file, options, downloader)
         except StoreError as error:
@@ -166,21 +178,42 @@ def _fetch_one(file: RemoteFile, options: FetchOptions, downloader: Downloader) 
                 found = md5_file(part_of(path)) if wanted else None
                 downloader.forget(path)
                 if found == wanted:
+                    if file.name in METADATA:
+                        _check_label_file(part_of(path), file)
                     part_of(path).replace(path)
                     return True
                 part.truncate(0)
                 part.seek(0)
     except GoneError as error:
         raise StoreError(
-            f"{error}; check --base-url ({options.base_url}) and --shards, or --no-check for a "
+            f"{error}; check --base-url ({shown(options.base_url)}) and --shards, or "
+            "--no-check for a "
             "mirror without MD5 files"
         ) from None
     except OSError as error:
         raise StoreError(_explain(error, path)) from None
     raise StoreError(
-        f"{file.url}: downloaded {_WRONG_MD5} times, and its MD5 sum was never the published "
+        f"{shown(file.url)}: downloaded {_WRONG_MD5} times, and its MD5 sum was never the "
+        "published "
         f"{wanted}; the server or a proxy is at fault: try again later, or give another --base-url"
     )
+
+
+def _check_label_file(part: Path, file: RemoteFile) -> None:
+    """See whether a label file is one: a proxy may have sent a page of its own instead.
+
+    Raises:
+        StoreError: it is not; what has arrived is removed.
+    """
+    with part.open("rb") as opened:
+        head = opened.readline(4096).decode("utf-8", "replace")
+    if "landmark_id" not in [name.strip('" \r\n') for name in head.split(",")]:
+        part.unlink()
+        raise StoreError(
+            f"{shown(file.url)}: is no label file (it begins with {head[:40].strip()!r}); the "
+            "server "
+            "or a proxy is at fault: check --base-url"
+        )
 
 
 def _explain(error: OSError, path: Path) -> str:
@@ -197,7 +230,9 @@ def _published_md5(file: RemoteFile, downloader: Downloader) -> str:
     text = get_text(file.md5_url, downloader)
     found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
     if found is None:
-        raise StoreError(f"{file.md5_url}: no MD5 sum in it; check --base-url, or give --no-check")
+        raise StoreError(
+            f"{shown(file.md5_url)}: no MD5 sum in it; check --base-url, or give --no-check"
+        )
     return found[0].lower()
 
 

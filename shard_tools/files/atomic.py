@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,9 +25,11 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
         with open_to_put(path) as file:
             yield file
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    number, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
     try:
-        with open(temporary, "wb") as file:
+        with open(number, "wb") as file:
+            os.fchmod(number, 0o666 & ~umask())  # mkstemp's files are their owner's alone
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -44,3 +49,33 @@ def sha256_file(path: Path) -> str:
     """Hex sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def umask() -> int:
+    """The permissions that new files of this process do not get."""
+    value = os.umask(0)
+    os.umask(value)
+    return value
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[bool]:
+    """Lock a folder of this machine while the block runs.
+
+    The folder itself is locked, not a file in it, which one process could remove while another
+    waits for it.
+
+    Yields:
+        Whether it is locked now; False where another process has locked it, or removed it.
+    """
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            same = folder.exists() and os.path.samestat(os.fstat(number), folder.stat())
+        except BlockingIOError:
+            same = False
+        yield same
+    finally:
+        os.close(number)

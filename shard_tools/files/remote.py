@@ -9,6 +9,7 @@ Objects appear whole when they are written, as files do that are renamed into pl
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from typing import Any, BinaryIO, cast
 
 _OPTIONS = {"use_listings_cache": False}
 """Other machines write to the same place: what fsspec remembers of it would be out of date."""
+_URL_AS_PATH = re.compile(r"^([a-z][a-z0-9+.-]+):/(?!/)")
+"""What ``pathlib`` makes of a URL: options and config.json hold paths."""
 _CLIENTS = ("botocore", "aiobotocore", "aiohttp", "gcsfs", "adlfs", "requests")
 """Packages whose exceptions mean that an object store could not be used."""
 
@@ -31,7 +34,9 @@ def location(place: str | Path) -> Path:
     Raises:
         RemoteError: a URL of no known kind, or the client for it is not installed.
     """
-    if is_remote(place) or isinstance(place, PurePath) or "://" not in place:
+    if isinstance(place, PurePath):
+        place = _URL_AS_PATH.sub(r"\1://", str(place))
+    if is_remote(place) or "://" not in place:
         return cast("Path", place) if is_remote(place) else Path(place)
     try:
         from upath import UPath
@@ -132,8 +137,18 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        ours = type(error).__module__.partition(".")[0] in _CLIENTS
-        if not is_remote(path) or not (ours or isinstance(error, PermissionError)):
+        ours = of_client(error) or isinstance(error, PermissionError)
+        if not is_remote(path) or not ours:
             raise
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise RemoteError(f"{path}: {text}; check the address and your credentials") from None
+        raise RemoteError(unusable(path, error)) from None
+
+
+def of_client(error: BaseException) -> bool:
+    """Whether an error is one of an object store's client: the store could not be used."""
+    return type(error).__module__.partition(".")[0] in _CLIENTS
+
+
+def unusable(place: object, error: BaseException) -> str:
+    """The line for an object store, by its path or URL, that could not be used."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"{place}: {text}; check the address and your credentials"

@@ -1,4 +1,4 @@
-"""Decoding one photo: strictly where it is a JPEG, by Pillow where it is anything else."""
+"""Decoding one photo: strictly if it is a JPEG, by Pillow if it is anything else."""
 
 from __future__ import annotations
 
@@ -12,21 +12,34 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shard_tools.errors import PhotoError
-from shard_tools.photos.jpeg_header import SOI, read_header, without_filler
+from shard_tools.photos.jpeg_header import SOI, JpegHeader, read_header, without_filler
 
 MAX_PIXELS = 178_956_970
 """Larger photos are refused: what Pillow calls a decompression bomb."""
+OTHER_PIXELS = 1 << 26
+"""Larger photos in other formats than JPEG are refused: they cannot be decoded at a smaller size,
+and a worker needs up to 12 bytes a pixel for them."""
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM")
+"""What Pillow may open a photo as. Some of its other plugins run programs, such as Ghostscript."""
 #: Brands of HEIF files with HEVC inside, at byte 8, as phones write them.
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
-try:  # the extra "heic"
+try:  # the extra "heic"; Pillow raises for names of formats that nothing has registered
     import pillow_heif
 
     pillow_heif.register_heif_opener()
+    FORMATS += ("HEIF",)
 except ImportError:
     pillow_heif = None
+
+HEIC_SUFFIXES = ("heic", "heif")
+
+
+def reads_heic() -> bool:
+    """Whether HEIC photos can be decoded: the extra ``heic`` is installed."""
+    return pillow_heif is not None
+
 
 _MOST_FILLER = 16
 
@@ -98,9 +111,10 @@ def _without_overhang(pixels: np.ndarray, width: int, height: int) -> Image.Imag
     a photo and its resized copy would be up to 3% apart.
     """
     rows, columns = pixels.shape
-    scale = next(
-        n / 8 for n in range(1, 9) if -(-width * n // 8) == columns and -(-height * n // 8) == rows
-    )
+    fits = (n for n in range(1, 9) if (-(-width * n // 8), -(-height * n // 8)) == (columns, rows))
+    scale = next(fits, 0) / 8
+    if not scale:
+        raise PhotoError("damaged", f"its header says {width}x{height}, the decoder another size")
     box = (0.0, 0.0, min(width * scale, columns), min(height * scale, rows))
     size = max(int(box[2]), 1), max(int(box[3]), 1)
     image = Image.fromarray(pixels)
@@ -148,7 +162,20 @@ def bad_jpeg(message: str) -> PhotoError:
     return PhotoError("truncated" if short else "damaged", message)
 
 
-def check_size(width: int, height: int, max_pixels: int) -> None:
+def check_header(header: JpegHeader, width: int, height: int) -> None:
+    """Compare the size that a header was read to give with the decoder's own.
+
+    Raises:
+        PhotoError: they differ.
+    """
+    if (width, height) != (header.width, header.height):
+        raise PhotoError(
+            "damaged",
+            f"its header says {header.width}x{header.height}, the decoder {width}x{height}",
+        )
+
+
+def check_size(width: int, height: int, max_pixels: int, kind: str = "JPEG") -> None:
     """Refuse photos of more than ``max_pixels`` pixels.
 
     Raises:
@@ -156,7 +183,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     """
     if width * height > max_pixels:
         raise PhotoError(
-            "too large", f"{width}x{height} pixels, the limit is {max_pixels:,} in all"
+            "too large", f"{width}x{height} pixels, the limit of a {kind} is {max_pixels:,} in all"
         )
 
 
@@ -165,30 +192,58 @@ def decode_other(data: bytes, max_pixels: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF, large photos: both handled
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                check_size(*image.size, max_pixels)
-                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                most = max_pixels if image.format == "JPEG" else min(max_pixels, OTHER_PIXELS)
+                check_size(*image.size, most, image.format or "photo")
+                ImageOps.exif_transpose(image, in_place=True)
+                return _to_rgb(image)
     except (PhotoError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise PhotoError("too large", str(error)) from None
     except UnidentifiedImageError:
-        if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and pillow_heif is None:
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and not reads_heic():
             raise PhotoError("HEIC", "pip install 'glr-fast[heic]' to read it") from None
         reason = "damaged" if data[:2] == SOI else "not a photo"
-        raise PhotoError(reason, f"no known image format; begins with {data[:16]!r}") from None
+        raise PhotoError(reason, "no known image format") from None
     except Exception as error:  # Pillow's format readers raise whatever they trip over
         short = "truncated" in str(error).lower()
-        raise PhotoError("truncated" if short else "damaged", str(error)) from None
+        raise PhotoError("truncated" if short else "damaged", _unquoted(str(error))) from None
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode as 8-bit RGB: 16 bits scaled down, transparency laid on white."""
+def _unquoted(text: str) -> str:
+    """The message of a format reader without what it quotes: the file may be anyone's, no photo."""
+    return re.split(r"[:'\"]|\(\w* ?b['\"]", text.removeprefix("b'"))[0].strip()
+
+
+_STRIP = 1 << 22
+"""Pixels converted at a time, so that no second copy of a large photo is made."""
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    """Any mode as 8-bit RGB: 16 bits scaled down, transparency laid on white.
+
+    Returns:
+        Shape (height, width, 3), uint8.
+    """
+    if image.mode == "F":
+        raise PhotoError("not a photo", "pixels are floating point numbers")
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return np.asarray(image)
+    width, height = image.size
+    image.load()
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(_STRIP // max(width, 1), 1)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        pixels[top : top + rows] = np.asarray(_strip_to_rgb(strip))
+    return pixels
+
+
+def _strip_to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         deep = np.asarray(image).astype(np.int64).clip(0, 65_535)
         image = Image.fromarray(((deep * 255 + 32_767) // 65_535).astype(np.uint8))
-    if image.mode == "F":
-        raise PhotoError("not a photo", "pixels are floating point numbers")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")

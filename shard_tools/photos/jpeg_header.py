@@ -13,6 +13,10 @@ EOI = b"\xff\xd9"
 BASELINE = 0xC0
 
 _START_OF_SCAN = 0xDA
+#: Markers without a length: TEM and the restart markers. libjpeg passes over them before a scan.
+_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+#: What ends libjpeg's reading of a header, or is no marker to it: a stuffed zero, SOI, EOI.
+_ENDS = frozenset({0x00, 0xD8, 0xD9})
 _APP1 = 0xE1
 _EXIF = b"Exif\0\0"
 #: Markers C0 to CF start a frame, but for DHT (C4), JPG (C8) and DAC (CC).
@@ -35,7 +39,10 @@ class JpegHeader:
 
 
 def read_header(data: bytes) -> JpegHeader | None:
-    """The header; None if ``data`` is not a JPEG or is damaged before its first scan."""
+    """The header; None if ``data`` is not a JPEG or is damaged before its first scan.
+
+    Segments are walked as libjpeg walks them, so that both find the same frame.
+    """
     if data[:2] != SOI:
         return None
     frame: bytes | None = None
@@ -45,6 +52,11 @@ def read_header(data: bytes) -> JpegHeader | None:
         if marker == 0xFF:  # a fill byte
             at += 1
             continue
+        if marker in _ALONE:
+            at += 2
+            continue
+        if marker in _ENDS:
+            break
         size = int.from_bytes(data[at + 2 : at + 4], "big")
         body = data[at + 4 : at + 2 + size]
         if marker == _START_OF_SCAN or len(body) < size - 2 or size < 2:

@@ -1,7 +1,7 @@
 """One photo: check it by decoding it, resize it when asked, encode it again when it must be.
 
 Every photo of a store is an upright, baseline, 8-bit JPEG of three components (YCbCr) that a strict
-decoder reads without a warning. A photo that is so already keeps its bytes.
+decoder reads without a warning. A photo that already is one keeps its bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from shard_tools.photos.decode import (
     HARMLESS,
     MAX_PIXELS,
     bad_jpeg,
+    check_header,
     check_size,
     checked,
     decode_other,
@@ -92,9 +93,10 @@ def _from_jpeg(data: bytes, header: JpegHeader, options: PhotoOptions, whole: bo
     """A grey or three-component JPEG; None where only the lenient decoder can read it."""
     check_size(header.width, header.height, options.max_pixels)
     try:
-        _, _, space, chroma = simplejpeg.decode_jpeg_header(data)
+        height, width, space, chroma = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return None
+    check_header(header, int(width), int(height))
     width, height = header.width, header.height
     size = target_size(width, height, options.resize_short)
     keeps = header.process == BASELINE and space == "YCbCr" and header.orientation == 1

@@ -6,7 +6,7 @@ Only the ``eda`` command imports this module: matplotlib is in the extra ``eda``
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +14,31 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from shard_tools.files.atomic import atomic_open
-from shard_tools.report.statistics import Box, Imbalance, concentration, frequency_curve, size_bands
+from shard_tools.fonts import fonts_for
+from shard_tools.report.axes_png import round_ticks, whole
+from shard_tools.report.boxes_png import spread
+from shard_tools.report.statistics import (
+    Imbalance,
+    concentration,
+    frequency_curve,
+    largest,
+    size_bands,
+)
 from shard_tools.report.style import (
-    BLUE,
+    COLOURS,
+    FEW_CLASSES,
     GRID,
     INK,
     MUTED,
-    ORANGE,
-    PROPERTY_AXES,
-    SPLIT_COLOURS,
-    scaled,
+    NARROWEST,
+    shorten,
+    split_style,
 )
 from shard_tools.report.survey import Survey
 
+BLUE, ORANGE = COLOURS["blue"], COLOURS["orange"]
 _STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.edgecolor": "#c5ccd6",
@@ -44,7 +53,6 @@ _STYLE: dict[Any, Any] = {
     "grid.color": GRID,
     "axes.axisbelow": True,
 }
-_COMMAS = FuncFormatter(lambda value, _: f"{value:,.6g}")
 
 
 def write_pngs(survey: Survey, figures: Imbalance, report: Path) -> list[Path]:
@@ -54,18 +62,23 @@ def write_pngs(survey: Survey, figures: Imbalance, report: Path) -> list[Path]:
         OSError: a file cannot be written.
     """
     total = survey.counts.total
+    few = largest(total, FEW_CLASSES) if figures.classes <= FEW_CLASSES else None
+    names = [] if few is None else [shorten(survey.counts.title(n), 34) for n in few.tolist()]
     drawn: dict[str, Callable[[Axes], None]] = {
-        "frequency": lambda axes: _frequency(axes, total),
+        "frequency": (lambda axes: _frequency(axes, total, figures))
+        if few is None
+        else lambda axes: _named(axes, survey.counts.splits, few, names),
         "histogram": lambda axes: _histogram(axes, total),
         "concentration": lambda axes: _concentration(axes, total, figures),
     }
     files = []
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), fonts_for(names):
         for name, draw in drawn.items():
-            figure = Figure(figsize=(8, 4.5), layout="constrained")
+            height = max(4.5, 1.3 + 0.26 * len(names)) if name == "frequency" else 4.5
+            figure = Figure(figsize=(8, height), layout="constrained")
             draw(figure.subplots())
             files.append(_save(figure, report, name))
-        files.append(_save(_boxes(survey), report, "boxes"))
+        files.append(_save(spread(survey), report, "boxes"))
     return files
 
 
@@ -78,15 +91,47 @@ def _save(figure: Figure, report: Path, name: str) -> Path:
     return path
 
 
-def _frequency(axes: Axes, counts: np.ndarray) -> None:
+def _named(
+    axes: Axes, splits: Mapping[str, np.ndarray], labels: np.ndarray, names: Sequence[str]
+) -> None:
+    """A bar for each class with its name, split by split."""
+    place, start = np.arange(len(labels)), np.zeros(len(labels))
+    for split, photos in splits.items():
+        colour, pattern = split_style(split)
+        look: dict[str, Any] = {
+            "color": COLOURS[colour],
+            "hatch": 2 * pattern,
+            "edgecolor": "white",
+        }
+        axes.barh(place, photos[labels], 0.7, start, label=split, linewidth=0, **look)
+        start = start + photos[labels]
+    for row, number in enumerate(start):
+        note = {"ha": "left", "va": "center", "color": MUTED, "fontsize": 9}
+        axes.annotate(f"{number:,.0f}", (number, row), (4, 0), textcoords="offset points", **note)
+    axes.set_yticks(place, names)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set(title="Photos per class", xlabel="photos", xlim=(0, 1.1 * start.max()))
+    whole(axes.xaxis)
+    axes.grid(axis="x")
+    if len(splits) > 1:
+        axes.legend(frameon=False, loc="lower right")
+
+
+def _frequency(axes: Axes, counts: np.ndarray, figures: Imbalance) -> None:
     ranks, photos = frequency_curve(counts)
-    axes.step([*ranks, ranks[-1] + 1], [*photos, photos[-1]], where="post", color=BLUE, linewidth=2)
+    line = {"where": "post", "color": BLUE, "linewidth": 2}
+    axes.step([*ranks, ranks[-1] + 1], [*photos, photos[-1]], **line)
     axes.set_xlim(left=0)
     axes.set(title="Photos per class", xlabel="classes, largest first", ylabel="photos")
-    axes.set_yscale("log")
+    if figures.max >= NARROWEST * figures.min:
+        axes.set_yscale("log")
+        round_ticks(axes.yaxis, figures.min, figures.max)
+    else:
+        axes.set_ylim(bottom=0)
+        whole(axes.yaxis)
     axes.grid(axis="y")
-    axes.xaxis.set_major_formatter(_COMMAS)
-    axes.yaxis.set_major_formatter(_COMMAS)
+    whole(axes.xaxis)
 
 
 def _histogram(axes: Axes, counts: np.ndarray) -> None:
@@ -131,57 +176,3 @@ def _concentration(axes: Axes, counts: np.ndarray, figures: Imbalance) -> None:
     axes.set(xlabel="largest classes, % of all", ylabel="photos held, %")
     axes.grid(axis="y")
     axes.legend(frameon=False, loc="lower right")
-
-
-def _boxes(survey: Survey) -> Figure:
-    """Photos per class and, if photos were looked at, their properties."""
-    splits = {
-        name: (Box.of(values[values > 0]), SPLIT_COLOURS.get(name, BLUE))
-        for name, values in survey.counts.splits.items()
-        if values.any()
-    }
-    panels = [("Photos per class", "photos", True, splits)]
-    for name, values in survey.properties.items():
-        title, unit, factor, log = PROPERTY_AXES[name]
-        panels.append((title, unit, log, {"": (scaled(Box.of(values), factor), BLUE)}))
-    heights = [0.9 + 0.55 * len(boxes) for *_, boxes in panels]
-    figure = Figure(figsize=(8, sum(heights) + 0.3), layout="constrained")
-    grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
-    for axes, (title, unit, log, boxes) in zip(grid[:, 0], panels, strict=True):
-        _box_panel(axes, boxes)
-        axes.set(title=title, xlabel=unit)
-        if log:
-            axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(_COMMAS)
-        axes.grid(axis="x")
-    return figure
-
-
-def _box_panel(axes: Axes, boxes: dict[str, tuple[Box, str]]) -> None:
-    for place, (name, (box, colour)) in enumerate(reversed(boxes.items())):
-        numbers = {
-            "label": name,
-            "whislo": box.low,
-            "q1": box.q1,
-            "med": box.median,
-            "q3": box.q3,
-            "whishi": box.high,
-            "fliers": [box.min, box.max],
-        }
-        line = {"color": colour, "linewidth": 1.8}
-        axes.bxp(
-            [numbers],
-            positions=[place],
-            orientation="horizontal",
-            widths=0.5,
-            patch_artist=True,
-            boxprops={"facecolor": f"{colour}2e", "edgecolor": colour, "linewidth": 1.8},
-            medianprops=line,
-            whiskerprops=line,
-            capprops=line,
-            flierprops={"markeredgecolor": colour, "marker": "o", "markersize": 5},
-            manage_ticks=False,
-        )
-    axes.set_yticks(range(len(boxes)), list(reversed(boxes)))
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(-0.6, len(boxes) - 0.4)

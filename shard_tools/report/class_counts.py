@@ -1,6 +1,7 @@
 """Photos per class of anything that has classes: a store, source, label file or table of counts.
 
-If a source has a label file, only that is read, which takes a second at full scale.
+Of a label file, and of tars with one beside them, only the label file is read, which takes a second
+at full scale. Other sources are listed, so that what a build would leave out is counted too.
 """
 
 from __future__ import annotations
@@ -15,10 +16,18 @@ from shard_tools.columns import column_names, one_array, pc, read_csv
 from shard_tools.errors import StoreError
 from shard_tools.sources import gldv2, kaggle
 from shard_tools.sources.detect import read_source
-from shard_tools.sources.labels import NameFile, class_table, find_label_file, read_labels
+from shard_tools.sources.labels import (
+    NameFile,
+    class_table,
+    find_label_file,
+    names_ids,
+    read_labels,
+)
 from shard_tools.sources.layout import SourceOptions
 from shard_tools.sources.look import describe, reasons
 from shard_tools.sources.records import Records
+from shard_tools.sources.tars import find_tars
+from shard_tools.store.consistency import open_consistent
 from shard_tools.store.layout import SPLITS
 from shard_tools.store.store import Store, holds_store
 
@@ -42,9 +51,9 @@ class ClassCounts:
     """Photos per class by split, or under the one key ``all``. Each of shape (classes,), int64."""
 
     skipped: dict[str, int] = field(default_factory=dict)
-    """Of a source: photos and files that will be left out, by reason."""
+    """Photos and files of a source that will be left out, by reason."""
     understood: tuple[str, ...] = ()
-    """Of a source: how it was understood, in words."""
+    """How a source was understood, in words."""
 
     @property
     def total(self) -> np.ndarray:
@@ -73,15 +82,28 @@ def read_counts(path: Path, options: SourceOptions | None = None) -> ClassCounts
         raise StoreError(f"{path}: no such file or folder; check the path")
     if path.is_file() and path.suffix.lower() == ".csv" and layout is None:
         names = column_names(path)
-        if "landmark_id" in names and "path" not in names:
+        if names_ids(names) and "path" not in names:
             return _from_csv(path, names)
     if holds_store(path) and layout in (None, "store"):
-        return of_store(Store.open(path))
-    by_id = layout in (None, kaggle.NAME, gldv2.NAME)
-    label_file = (options.labels or find_label_file(path)) if by_id else None
+        return of_store(open_consistent(path))
+    label_file = _label_file_alone(path, options)
     if label_file is not None:
         return _of_labels(read_labels(label_file), path, NameFile.in_folder(label_file.parent))
     return of_records(read_source(path, options), path)
+
+
+def _label_file_alone(path: Path, options: SourceOptions) -> Path | None:
+    """The label file of a folder, where it says all that there is to count.
+
+    That is so beside tars, of which photos without a label are no fault, and without any photos.
+    """
+    if options.layout not in (None, kaggle.NAME, gldv2.NAME) or not path.is_dir():
+        return None
+    file = options.labels or find_label_file(path)
+    if file is None or not names_ids(column_names(file)):
+        return None
+    photos = any(entry.is_dir() and entry.name != "metadata" for entry in path.iterdir())
+    return file if find_tars(path) or not photos else None
 
 
 def of_store(store: Store) -> ClassCounts:

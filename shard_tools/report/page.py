@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from shard_tools.report.charts_html import charts
-from shard_tools.report.statistics import SMALL_CLASS, Imbalance
+from shard_tools.report.class_counts import ClassCounts
+from shard_tools.report.duplicates_shown import DuplicateGroup
+from shard_tools.report.statistics import SMALL_CLASS, Box, Imbalance
 from shard_tools.report.survey import Portrait, Survey
 
 _KINDS = {
@@ -24,32 +29,58 @@ _KINDS = {
     "counts": "A table of photos per class",
 }
 _BOX = "Box: middle half and median. Whiskers: 1st to 99th percentile. Dots: extremes."
+_BARS = "Bars: how many there are of each."
 
 
 def render(survey: Survey, figures: Imbalance) -> str:
     """The whole page as HTML."""
     drawn = charts(survey, figures)
+    pictures: list[str] = []
+    data = {"charts": drawn, "classes": class_columns(survey.counts), "photos": pictures}
     environment = Environment(
         loader=PackageLoader("shard_tools.report"), autoescape=True, undefined=StrictUndefined
     )
-    data = {name: json.loads(figure.to_json() or "{}") for name, figure in drawn.items()}
+    largest, rarest = (
+        [_card(portrait, pictures) for portrait in portraits]
+        for portraits in (survey.largest, survey.rarest)
+    )
+    groups = {
+        "Label conflicts": _groups(survey.duplicates.conflicts, pictures),
+        "Duplicates of one class": _groups(survey.duplicates.others, pictures),
+    }
     return environment.get_template("report.html.j2").render(
         title=survey.counts.where.resolve().name,
         subtitle=f"{_KINDS[survey.counts.kind]}: {survey.counts.where}",
         headline=_headline(survey, figures),
-        charts=data,
-        # Only "</" could end the script element early.
-        charts_json=Markup(json.dumps(data).replace("</", "<\\/")),
-        plotly_js=Markup(get_plotlyjs()),
+        charts=drawn,
         texts=_texts(survey, figures),
+        named="names" in drawn["frequency"],
+        classes=figures.classes,
         splits=_splits(survey),
         rejected=_bars(survey.rejected),
-        duplicates=_bars(survey.duplicates),
-        largest=[_card(portrait) for portrait in survey.largest],
-        rarest=[_card(portrait) for portrait in survey.rarest],
+        duplicates=_bars(survey.duplicates.counts),
+        groups=groups,
+        largest=largest,
+        rarest=rarest,
         photos=survey.counts.kind in ("store", "source"),
+        # "<" could end the script element early, or begin a comment in it.
+        data=Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
+        plotly_js=Markup(get_plotlyjs()),
         footer="Made by glr-shard eda. This file is self-contained and fetches nothing.",
     )
+
+
+def class_columns(counts: ClassCounts) -> dict[str, Any]:
+    """The table of all classes by columns, which is shorter than row by row.
+
+    Only what cannot be found from the rest: no names where the ids are the names, no sums.
+    """
+    some = np.flatnonzero(counts.total)
+    ids = counts.landmark_ids.take(pa.array(some)).to_pylist()
+    names = counts.names.take(pa.array(some)).to_pylist()
+    named = any(name and name != id_ for name, id_ in zip(names, ids, strict=True))
+    splits = {split: values[some].tolist() for split, values in counts.splits.items()}
+    return {"id": ids, "name": names if named else None, "splits": splits}
 
 
 def _headline(survey: Survey, figures: Imbalance) -> list[dict[str, str]]:
@@ -82,21 +113,29 @@ def _gigabytes(size: float) -> str:
 def _texts(survey: Survey, figures: Imbalance) -> dict[str, str]:
     share = figures.half / figures.classes
     looked_at = survey.looked_at[0].upper() + survey.looked_at[1:]
+    boxes = [Box.of(values).degenerate for values in survey.properties.values()]
+    sizes = [values[values > 0] for values in survey.counts.splits.values() if values.any()]
+    # A chart of properties says by its bars that it has no boxes; the texts explain what is there.
+    looks = [text for text, used in ((_BOX, not all(boxes)), (_BARS, any(boxes))) if used]
     return {
         "frequency": f"Classes from largest to smallest. The largest has {figures.max:,} photos; "
         f"half of all classes have {figures.median:g} or fewer.",
         "histogram": f"{figures.small:.1%} of the classes have fewer than {SMALL_CLASS} photos.",
         "concentration": f"Half of all photos are in the {figures.half:,} largest classes, "
         f"{share:.1%} of all classes.",
-        "boxes": f"Classes without photos are left out. {_BOX}",
+        "boxes": "Classes without photos are left out. "
+        + (_BARS if any(Box.of(values).degenerate for values in sizes) else _BOX),
         "splits": "Photos for training, validation and testing.",
         "rejected": _left_out(survey),
         "duplicates": "Identical files and near-identical pictures; duplicates.csv lists them.",
-        "properties": f"{looked_at}. {_BOX}",
-        "largest": "Each with one of its photos, drawn at random."
+        "properties": f"{looked_at}. {' '.join(looks)}",
+        "largest": "Each with some of its photos, drawn at random."
         if survey.properties
         else "By number of photos.",
         "rarest": "Those with the fewest photos; ties go to the last by id.",
+        "Label conflicts": "The same picture has more than one label; at least one of them is "
+        "wrong, or the picture shows both. duplicates.csv lists all groups.",
+        "Duplicates of one class": "Near-identical pictures first, then identical files.",
     }
 
 
@@ -127,14 +166,43 @@ def _bars(numbers: dict[str, int]) -> list[dict[str, Any]]:
     ]
 
 
-def _card(portrait: Portrait) -> dict[str, str]:
-    image = ""
-    if portrait.thumbnail:
-        image = f"data:image/jpeg;base64,{base64.b64encode(portrait.thumbnail).decode()}"
-    number = f"{portrait.photos:,} photo{'s' if portrait.photos != 1 else ''}"
+def _card(portrait: Portrait, pictures: list[str]) -> dict[str, Any]:
+    """A class with the numbers of its pictures, which are added to ``pictures``."""
     return {
         "title": portrait.title,
         "landmark_id": portrait.landmark_id,
-        "photos": number,
-        "image": image,
+        "photos": _photos(portrait.photos),
+        "pictures": [_add(pictures, thumbnail) for thumbnail in portrait.thumbnails],
     }
+
+
+def _groups(groups: Sequence[DuplicateGroup], pictures: list[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": group.number,
+            "photos": _photos(group.photos),
+            "more": group.photos - len(group.shown),
+            "copies": [
+                {
+                    "path": copy.path,
+                    "title": copy.title,
+                    "dropped": copy.dropped,
+                    "picture": _add(pictures, copy.thumbnail) if copy.thumbnail else None,
+                }
+                for copy in group.shown
+            ],
+        }
+        for group in groups
+    ]
+
+
+def _photos(number: int) -> str:
+    return f"{number:,} photo{'s' if number != 1 else ''}"
+
+
+def _add(pictures: list[str], thumbnail: bytes) -> int:
+    """The number of a picture in the page, which holds each picture once."""
+    text = base64.b64encode(thumbnail).decode()
+    if text not in pictures:
+        pictures.append(text)
+    return pictures.index(text)

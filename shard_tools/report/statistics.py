@@ -15,6 +15,12 @@ SMALL_CLASS = 100
 """Classes with fewer photos count as small, as in the literature on this data set."""
 CURVE_POINTS = 4_000
 """Most points of a curve over all classes."""
+FEWEST_IN_BOX = 8
+"""Quartiles of fewer values say nothing that the values themselves do not."""
+MOST_BARS = 12
+"""Distinct values that are drawn one by one."""
+BINS = 24
+"""Bars of a histogram of more values."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,41 @@ class Box:
         low, q1, median, q3, high = np.quantile(values, (0.01, 0.25, 0.5, 0.75, 0.99)).tolist()
         mean, least, most = float(values.mean()), float(values.min()), float(values.max())
         return cls(low, q1, median, q3, high, mean, least, most, len(values))
+
+    @property
+    def degenerate(self) -> bool:
+        """Whether a box plot would be a bare line or rectangle, or drawn of a handful of values."""
+        distinct = {self.low, self.q1, self.median, self.q3, self.high}
+        return len(distinct) < 4 or self.q1 == self.q3 or self.n < FEWEST_IN_BOX
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bar of a histogram."""
+
+    low: float
+    high: float
+    """Equal to ``low`` for a bar of a single value; otherwise only the last bin includes it."""
+    number: int
+
+
+def histogram(values: np.ndarray, log: bool = False) -> list[Bin]:
+    """A bar for each distinct value if these are few; otherwise bins of equal width.
+
+    Args:
+        values: shape (N,), N at least 1.
+        log: bins have equal ratios instead; the values must be positive.
+    """
+    distinct, numbers = np.unique(values, return_counts=True)
+    if len(distinct) <= MOST_BARS:
+        pairs = zip(distinct.tolist(), numbers.tolist(), strict=True)
+        return [Bin(value, value, number) for value, number in pairs]
+    space = np.geomspace if log else np.linspace
+    edges = space(float(distinct[0]), float(distinct[-1]), BINS + 1)
+    edges[0], edges[-1] = distinct[0], distinct[-1]  # rounding could leave the extremes outside
+    counts, _ = np.histogram(values, edges)
+    ends = edges.tolist()
+    return [Bin(*bin_) for bin_ in zip(ends[:-1], ends[1:], counts.tolist(), strict=True)]
 
 
 def largest(counts: np.ndarray, number: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from shard_tools.errors import StoreError
 from shard_tools.report.class_counts import ClassCounts, read_counts
 from shard_tools.report.statistics import SMALL_CLASS, Box, imbalance, largest
 from shard_tools.sources.layout import SourceOptions
+from shard_tools.store.consistency import open_consistent
 from shard_tools.store.store import Store
 
 PHOTO_FIGURES = ("width", "height", "aspect", "bytes")
@@ -44,7 +45,7 @@ def collect(path: Path, options: SourceOptions | None = None, top: int = 10) -> 
     figures |= imbalance(total).as_dict()
     if counts.kind == "store":
         figures["splits"] = {name: _split(values) for name, values in counts.splits.items()}
-        figures |= _store_figures(Store.open(path))
+        figures |= _store_figures(open_consistent(path))
     if counts.kind == "source":
         figures["skipped"] = counts.skipped
         figures["understood"] = list(counts.understood)

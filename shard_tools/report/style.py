@@ -1,17 +1,15 @@
-"""Colours, fonts and axes that the charts of the page and the PNG files share."""
+"""Colours and axes that the charts of the page and the PNG files share."""
 
 from __future__ import annotations
 
 from shard_tools.report.statistics import Box
 
-INK, MUTED, GRID, BLUE, ORANGE, GREEN = (
-    *("#1b2430", "#566171", "#e4e8ee"),
-    *("#1d5fa6", "#d97a1e", "#2b8c6f"),
-)
+#: Of the PNG files; the page has its own, for light and dark, in ``templates/report.css``.
+INK, MUTED, GRID = "#1b2430", "#566171", "#e4e8ee"
+COLOURS = {"blue": "#1d5fa6", "orange": "#d97a1e", "green": "#2b8c6f"}
 
-SPLIT_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
-
-FONT = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
+#: Split -> colour and the pattern that tells it apart without its colour.
+SPLIT_STYLES = {"train": ("blue", ""), "val": ("orange", "/"), "test": ("green", ".")}
 
 #: Property -> title, unit on the axis, factor that converts to the unit, logarithmic axis or not.
 PROPERTY_AXES = {
@@ -21,8 +19,34 @@ PROPERTY_AXES = {
     "bytes": ("File size", "kB", 1e-3, True),
 }
 
+FEW_CLASSES = 40
+"""As many are drawn as bars with their names."""
+NARROWEST = 30
+"""Ratio that an axis spans from which on it is logarithmic."""
+
+
+def split_style(split: str) -> tuple[str, str]:
+    """Colour and pattern of a split, or of all photos."""
+    return SPLIT_STYLES.get(split, ("blue", ""))
+
 
 def scaled(box: Box, factor: float) -> Box:
     """The box in another unit."""
     values = (box.low, box.q1, box.median, box.q3, box.high, box.mean, box.min, box.max)
     return Box(*(value * factor for value in values), n=box.n)
+
+
+def round_numbers(least: float, most: float) -> list[int]:
+    """Ticks of a logarithmic axis, whole numbers: 1, 2, 5, 10 and so on.
+
+    Only powers of ten where these alone are many.
+    """
+    least = max(least, 1)
+    steps = (1, 2, 5) if most <= 300 * least else (1,)
+    every = (step * 10**power for power in range(len(f"{most:.0f}") + 1) for step in steps)
+    return [tick for tick in every if least / 2 <= tick <= most * 2]
+
+
+def shorten(name: str, most: int) -> str:
+    """A name that fits beside a chart."""
+    return name if len(name) <= most else name[: most - 1] + "…"

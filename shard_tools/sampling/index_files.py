@@ -6,7 +6,8 @@ and indexes draws what the order draws, without this project's loader.
 
 from __future__ import annotations
 
-import json
+import io
+import os
 import re
 import shutil
 import tempfile
@@ -20,14 +21,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 
 from shard_tools.columns import one_array
 from shard_tools.errors import StoreError
+from shard_tools.files.atomic import locked_folder, umask
 from shard_tools.files.remote import is_remote, put_folder
 from shard_tools.sampling.orders import epoch_order
 from shard_tools.sampling.policies import parse_policy
-from shard_tools.store.epoch_index import INDEX_FILE, INDEX_FORMAT, INDEX_VERSION
+from shard_tools.store.consistency import open_consistent
+from shard_tools.store.epoch_index import INDEX_FILE, INDEX_FORMAT, INDEX_VERSION, Epoch
 from shard_tools.store.layout import INDEX_DIR, SPLITS
+from shard_tools.store.seal import digest, seal
 from shard_tools.store.shard import DALI_INDEX_VERSION, index_lines, label_digits
 from shard_tools.store.store import Store
 
@@ -44,7 +49,7 @@ class IndexOptions:
     epochs: int
     """How many epochs, from epoch 0."""
     seed: int
-    """Of the orders."""
+    """Seed of the orders."""
     name: str
     """Folder under ``STORE/index``."""
     split: str = "train"
@@ -71,10 +76,10 @@ def write_index(store_path: Path, options: IndexOptions) -> str:
     Raises:
         StoreError: no such store, the name is taken, the split is empty, or the disk is full.
     """
-    store = Store.open(store_path)
+    store = open_consistent(store_path)
     folder = store.path / INDEX_DIR / options.name
-    if folder.exists():
-        raise StoreError(f"{folder}: already there; give another --name, or remove it")
+    if os.path.lexists(folder) if not is_remote(folder) else folder.exists():
+        raise _taken(folder)
     if not len(store.split_rows(options.split)):
         raise StoreError(f"{store_path}: no photos in split {options.split}")
     try:
@@ -101,14 +106,27 @@ def _appearing(folder: Path) -> Iterator[Path]:
             yield Path(temporary)
             put_folder(Path(temporary), folder, last=INDEX_FILE)
         return
-    building = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    try:
-        building.mkdir(parents=True)
-        yield building
-        building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    folder.parent.mkdir(exist_ok=True)
+    with locked_folder(folder.parent) as locked:
+        if not locked:
+            raise StoreError(f"{folder}: another glr-shard index is at work there; try again later")
+        if folder.exists():
+            raise _taken(folder)
+        for left in folder.parent.glob(".*.tmp"):  # of one that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        building = Path(
+            tempfile.mkdtemp(prefix=f".{folder.name[:40]}.", suffix=".tmp", dir=folder.parent)
+        )
+        try:
+            building.chmod(0o777 & ~umask())
+            yield building
+            building.rename(folder)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _taken(folder: Path) -> StoreError:
+    return StoreError(f"{folder}: already there; give another --name, or remove it")
 
 
 def _write(store: Store, options: IndexOptions, folder: Path) -> int:
@@ -122,19 +140,22 @@ def _write(store: Store, options: IndexOptions, folder: Path) -> int:
     for epoch in range(options.epochs):
         order = epoch_order(labels, options.policy, options.seed, epoch)
         name = f"epoch-{epoch:04d}"
-        np.save(folder / f"{name}.npy", order + split.start)
+        file = io.BytesIO()
+        np.save(file, order + split.start)
+        (folder / f"{name}.npy").write_bytes(file.getvalue())
         (folder / name).mkdir()
-        shards = lines.write(order, folder / name)
-        epochs.append(
-            {
-                "order": f"{name}.npy",
-                "shards": [f"../../{shard}.tar" for shard in shards],
-                "indexes": [f"{name}/{shard}.idx" for shard in shards],
-            }
+        shards, indexes_digest = lines.write(order, folder / name)
+        listed = Epoch(
+            order=f"{name}.npy",
+            shards=tuple(f"../../{shard}.tar" for shard in shards),
+            indexes=tuple(f"{name}/{shard}.idx" for shard in shards),
+            xxh128=digest(file.getvalue()),
+            indexes_xxh128=indexes_digest,
         )
+        epochs.append(asdict(listed))
     head = {"format": INDEX_FORMAT, "version": INDEX_VERSION}
     described = head | asdict(options) | {"samples": len(split), "epochs": epochs}
-    (folder / INDEX_FILE).write_text(json.dumps(described, indent=1) + "\n")
+    (folder / INDEX_FILE).write_text(seal(described))
     return len(split)
 
 
@@ -148,9 +169,15 @@ class _Lines:
         self._keys = table["key"].cast(pa.large_string()).combine_chunks()
         self._offsets, self._sizes = table["offset"].to_numpy(), table["size"].to_numpy()
         self._digits = digits
+        self._digest = xxhash.xxh3_128()
 
-    def write(self, order: np.ndarray, folder: Path) -> list[str]:
-        """Write an index for every shard that ``order`` draws from; returns their names."""
+    def write(self, order: np.ndarray, folder: Path) -> tuple[list[str], str]:
+        """Write an index for every shard that ``order`` draws from.
+
+        Returns:
+            Their names, and the digest of the files one after the other.
+        """
+        self._digest = xxhash.xxh3_128()
         by_shard = order[np.argsort(self._codes[order], kind="stable")]
         codes, starts = np.unique(self._codes[by_shard], return_index=True)
         edges = [*starts.tolist(), len(by_shard)]
@@ -162,7 +189,7 @@ class _Lines:
             names = [self._shards[code] for code in codes[first:last]]
             self._write_some(rows, cuts, [folder / f"{name}.idx" for name in names])
             first = last
-        return [self._shards[code] for code in codes]
+        return [self._shards[code] for code in codes], self._digest.hexdigest()
 
     def _write_some(self, rows: np.ndarray, cuts: list[int], files: list[Path]) -> None:
         """Write the lines of ``rows`` to ``files``, each from one of ``cuts`` to the next."""
@@ -173,6 +200,12 @@ class _Lines:
         at = np.frombuffer(offsets, np.int64)[lines.offset :]
         text = memoryview(data)
         for file, (start, stop) in zip(files, pairwise(cuts), strict=True):
+            head, body = (
+                f"{DALI_INDEX_VERSION} {stop - start}\n".encode(),
+                text[at[start] : at[stop]],
+            )
             with file.open("wb") as out:
-                out.write(f"{DALI_INDEX_VERSION} {stop - start}\n".encode())
-                out.write(text[at[start] : at[stop]])
+                out.write(head)
+                out.write(body)
+            self._digest.update(head)
+            self._digest.update(body)

@@ -14,11 +14,12 @@ A policy is written as a string, the same on every command line and in every fil
   re-sampling, Cao et al. 2019).
 
 Every policy draws as many photos an epoch as the split has, so that they can be compared step by
-step and changed in mid-run.
+step and changed in the middle of a run.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -125,8 +126,12 @@ def _parse_one(spec: str, text: str) -> Policy:
         raise StoreError(f"policy {text!r}: {name} takes {most} parameters, {len(values)} given")
     try:
         policy = Policy(name, tuple(float(value) for value in values))
+        if not all(math.isfinite(value) for value in policy.parameters):
+            raise ValueError
     except ValueError:
-        raise StoreError(f"policy {text!r}: the parameters of {name} must be numbers") from None
+        raise StoreError(
+            f"policy {text!r}: the parameters of {name} must be finite numbers"
+        ) from None
     policy.share(np.ones(1, np.int64))  # says what is wrong with the parameters
     return policy
 

@@ -8,6 +8,7 @@ from shard_tools.sources.detect import LAYOUTS, detect_layout, read_source
 from shard_tools.sources.layout import Layout, SourceOptions
 from shard_tools.sources.readers import PhotoReader
 from shard_tools.sources.records import Records
+from shard_tools.sources.unlabelled import Unlabelled, files_of, is_container, list_photos
 
 __all__ = [
     "LAYOUTS",
@@ -15,6 +16,10 @@ __all__ = [
     "PhotoReader",
     "Records",
     "SourceOptions",
+    "Unlabelled",
     "detect_layout",
+    "files_of",
+    "is_container",
+    "list_photos",
     "read_source",
 ]

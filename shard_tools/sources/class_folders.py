@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,17 @@ from shard_tools.sources.records import (
     photo_table,
     stems,
 )
-from shard_tools.sources.split_names import UNKNOWN, are_splits, split_of, splits_of
-from shard_tools.sources.zips import ZipReader, read_directory
+from shard_tools.sources.split_folders import (
+    folders_of_splits,
+    listed,
+    refuse_hidden_splits,
+    without_splits,
+)
+from shard_tools.sources.split_names import UNKNOWN, split_of
+from shard_tools.sources.zip_reader import ZipReader
+from shard_tools.sources.zips import read_directory
 
 NAME = "folders"
-_SHOWN = 3
-"""Folders named in a message, at most."""
 
 
 def detect(source: Path) -> bool:
@@ -53,7 +59,8 @@ def read(source: Path, options: SourceOptions) -> Records:
     if options.group_by:
         raise StoreError(f"--group-by {options.group_by}: {source} has no label file with a column")
     if source.is_dir():
-        return _classes(source, list_folder(source), NameFile.in_folder(source), options)
+        listing = list_folder(source)
+        return _classes(source, listing, NameFile.in_folder(source), options)
     members = read_directory(source)
     hidden = pc.match_substring_regex(members["path"], r"(^|/)(\.|__MACOSX)")
     members = members.filter(pc.invert(hidden))
@@ -68,26 +75,38 @@ def _only_folder(paths: pa.ChunkedArray) -> str:
     Zips are often made of a folder, which is not a class then. Files beside it, such as a readme,
     do not count.
     """
-    photos = paths.filter(is_photo(paths))
+    photos = paths.filter(mask(is_photo(paths).to_numpy() & ~_is_odd(paths)))
     top = pc.unique(pc.replace_substring_regex(photos, "(?s)/.*$", "")).to_pylist()
     if len(top) != 1 or not pc.all(pc.match_substring_regex(photos, "(?s)/.*/")).as_py():
         return ""
     return "" if split_of(top[0]) != UNKNOWN else f"{top[0]}/"
 
 
+def _is_odd(paths: pa.ChunkedArray) -> np.ndarray:
+    """Whether a path has control characters in it, so that no class can be named by it."""
+    return pc.match_substring_regex(paths, r"[\x00-\x1f\x7f]").to_numpy()
+
+
 def _classes(
-    source: Path, listing: Listing, names: NameFile | None, options: SourceOptions, top: str = ""
+    source: Path,
+    listing: Listing,
+    names: NameFile | None,
+    options: SourceOptions,
+    top: str = "",
 ) -> Records:
+    """Records of class folders below ``top``, or below the folders that hold the splits."""
     paths = listing.paths
-    photo, inside = is_photo(paths).to_numpy(), np.zeros(len(paths), bool)
-    below = pc.utf8_slice_codeunits(paths, len(top)) if top else paths
+    photo, odd = is_photo(paths).to_numpy(), _is_odd(paths)
+    usable = mask(photo & ~odd)
+    top = folders_of_splits(paths.filter(usable)) or top
+    below = paths
+    if top:  # a file beside it is in no class folder
+        sliced = pc.utf8_slice_codeunits(paths, len(top))
+        below = pc.if_else(pc.starts_with(paths, top), sliced, "")
     folders = pc.replace_substring_regex(below, "(?s)/?[^/]*$", "")  # of each file
-    odd = pc.match_substring_regex(paths, r"[\x00-\x1f\x7f]").to_numpy()
-    splits, levels = _split_level(source, folders.filter(mask(photo & ~odd)))
-    given = np.full(len(paths), UNKNOWN, np.int8)
-    if levels:
-        given = splits_of(pc.replace_substring_regex(folders, "(?s)/.*$", ""))
-        folders = pc.replace_substring_regex(folders, "(?s)^[^/]*/?", "")
+    given, inner = without_splits(source, folders, usable, options.classes)
+    whole = source if inner is folders and not top else None
+    folders = inner
     inside = pc.not_equal(folders, "").to_numpy()
     rejected = [
         *listing.rejected,
@@ -102,7 +121,8 @@ def _classes(
         ),
     ]
     chosen = mask(photo & inside & ~odd)
-    labels = class_of_folders(source, folders.filter(chosen), options.classes)
+    refuse_hidden_splits(source, top, folders.filter(chosen))
+    labels = class_of_folders(source, folders.filter(chosen), options.classes, whole)
     labels = pc.utf8_normalize(labels, form="NFC")
     classes, numbers = class_table(labels, names)
     kept = listing.files.filter(chosen)
@@ -113,42 +133,13 @@ def _classes(
         numbers,
         classes,
         pa.concat_tables(rejected),
-        given=given[chosen.to_numpy(zero_copy_only=False)] if splits else None,
+        given=None if given is None else given[chosen.to_numpy(zero_copy_only=False)],
     )
 
 
-def _split_level(source: Path, folders: pa.ChunkedArray) -> tuple[bool, bool]:
-    """Whether the outermost folders are splits that say something, and whether they are splits.
-
-    A lone ``train`` with class folders in it is a level that says nothing: all is to be split.
-
-    Raises:
-        StoreError: some of the outermost folders are splits and others are not.
-    """
-    first = pc.replace_substring_regex(folders, "(?s)/.*$", "")
-    names = [name for name in pc.unique(first).to_pylist() if name]
-    deep = pc.match_substring(folders, "/").to_numpy()
-    as_split = splits_of(first) != UNKNOWN
-    if not names or not (as_split & deep).any():
-        if names and are_splits(names):
-            raise StoreError(
-                f"--source {source}: its folders {', '.join(sorted(names))} are splits, but there "
-                "are no class folders in them; give a label file or a table with a label column"
-            )
-        return False, False
-    if are_splits(names):
-        return len({split_of(name) for name in names}) > 1, True
-    others = sorted(name for name in names if split_of(name) == UNKNOWN)
-    split = sorted(name for name in names if split_of(name) != UNKNOWN)
-    if len({split_of(name) for name in split}) > 1:
-        raise StoreError(
-            f"--source {source}: {', '.join(split)} look like splits, but {_listed(others)} beside "
-            "them do not; move those away, or give a table of paths, labels and splits"
-        )
-    return False, False
-
-
-def class_of_folders(source: Path, folders: pa.ChunkedArray, which: str | None) -> pa.ChunkedArray:
+def class_of_folders(
+    source: Path, folders: pa.ChunkedArray, which: str | None, whole: Path | None = None
+) -> pa.ChunkedArray:
     """The class of each photo from the folder that it is in.
 
     Args:
@@ -156,6 +147,7 @@ def class_of_folders(source: Path, folders: pa.ChunkedArray, which: str | None) 
         folders: of each photo, below the splits; not empty. Length N.
         which: ``leaf`` takes the innermost folder, ``top`` the outermost, ``path`` all of them;
             None takes the innermost where that is clear.
+        whole: the folder that all of them are in, where that is the source itself.
 
     Returns:
         Strings. Length N.
@@ -187,17 +179,26 @@ def class_of_folders(source: Path, folders: pa.ChunkedArray, which: str | None) 
     if parents:
         counts = level_counts(folders)
         raise StoreError(
-            f"--source {source}: photos are on several levels ({counts}): {_listed(parents)} hold "
+            f"--source {source}: photos are on several levels ({counts}): {listed(parents)} hold "
             f"photos and further folders; {advice}"
         )
     names = pc.value_counts(pc.utf8_normalize(pa.array([f.split("/")[-1] for f in every]), "NFC"))
     shared = names.filter(pc.greater(names.field("counts"), 1)).field("values").to_pylist()
     if shared:
         raise StoreError(
-            f"--source {source}: folders below different folders share a name: {_listed(shared)}; "
-            f"{advice}"
+            f"--source {source}: folders below different folders share a name: {listed(shared)}; "
+            f"{advice}{_or_one_of(whole, folders)}"
         )
     return leaf
+
+
+def _or_one_of(whole: Path | None, folders: pa.ChunkedArray) -> str:
+    """Advice to read one of the outermost folders alone, as of ``color/cat`` and ``grey/cat``."""
+    outer = sorted(pc.unique(pc.replace_substring_regex(folders, "(?s)/.*$", "")).to_pylist())
+    if len(outer) < 2 or whole is None or not whole.is_dir():
+        return ""
+    folder = shlex.quote(str(whole / outer[0]))
+    return f"; or give one of its folders alone, such as --source {folder}"
 
 
 def level_counts(folders: pa.ChunkedArray) -> str:
@@ -211,11 +212,6 @@ def level_counts(folders: pa.ChunkedArray) -> str:
 def _is_name_file(paths: pa.ChunkedArray) -> np.ndarray:
     known = pa.array([name for name, _ in NAME_FILES])
     return pc.is_in(file_names(paths), value_set=one_array(pa.chunked_array([known]))).to_numpy()
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 LAYOUT = Layout(

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import one_array, pc
-from shard_tools.errors import StoreError
+from shard_tools.files.regular import read_regular
 from shard_tools.sources.layout import FOLDER, Layout, SourceOptions
 from shard_tools.sources.readers import SpanReader
 from shard_tools.sources.records import REJECTED_SCHEMA, Records
-from shard_tools.store.layout import FORMAT_NAME, MANIFEST, PHOTO
-from shard_tools.store.manifest import ShardInfo
-from shard_tools.store.store import Store
+from shard_tools.store.consistency import open_consistent
+from shard_tools.store.layout import FORMAT_NAME, LARGEST_MANIFEST, MANIFEST, PHOTO
 
 NAME = "store"
 _COLUMNS = ["key", "landmark_id", "label", "shard", "offset", "size", "xxh128", "path"]
@@ -25,8 +23,8 @@ _COLUMNS = ["key", "landmark_id", "label", "shard", "offset", "size", "xxh128", 
 def detect(source: Path) -> bool:
     """Whether there is the manifest of a store."""
     try:
-        manifest = json.loads((source / MANIFEST).read_text())
-    except (OSError, ValueError):
+        manifest = json.loads(read_regular(source / MANIFEST, LARGEST_MANIFEST))
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(manifest, dict) and manifest.get("format") == FORMAT_NAME
 
@@ -38,9 +36,9 @@ def read(source: Path, options: SourceOptions) -> Records:
         StoreError: a damaged store.
     """
     options.forbid(source, "a store, which holds its labels itself", "labels", "columns", "classes")
-    store = Store.open(source)
+    store = open_consistent(source)
     shards = store.manifest.shards
-    _check_shards(source, shards)
+    store.check_shards()
     samples = store.samples([*_COLUMNS, *options.extra])
     names = samples["shard"].cast(pa.string())
     places = pc.index_in(names, value_set=pa.array([shard.name for shard in shards]))
@@ -75,17 +73,6 @@ def read(source: Path, options: SourceOptions) -> Records:
         owners=owners,
         origins=one_array(samples["path"]),
     )
-
-
-def _check_shards(source: Path, shards: Sequence[ShardInfo]) -> None:
-    for shard in shards:
-        path = source / shard.name
-        size = path.stat().st_size if path.is_file() else -1
-        if size != shard.bytes:
-            found = f"{size:,} bytes" if size >= 0 else "missing"
-            raise StoreError(
-                f"{path}: {found}, the manifest says {shard.bytes:,} bytes; the store is damaged"
-            )
 
 
 LAYOUT = Layout(NAME, "a finished store", (FOLDER,), detect, read)

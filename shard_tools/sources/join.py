@@ -85,24 +85,31 @@ def with_extra(records: Records, table: pa.Table, options: SourceOptions) -> Rec
     """
     given = owners = None
     if "split" in table.column_names and "split" not in options.carry:
-        given = _splits(table["split"], records.label_file or "the table")
+        named = dict(options.columns).get("split")
+        given = _splits(table["split"], records.label_file or "the table", named)
     if options.group_by is not None:
         owners = one_array(pc.fill_null(table[options.group_by].cast(pa.string()), ""))
     carried = table.select(list(options.carry))
     return replace(records, carried=carried, given=given, owners=owners)
 
 
-def _splits(column: pa.ChunkedArray, file: str) -> np.ndarray | None:
-    """The split of every photo; None where the column says nothing of splits."""
+def _splits(column: pa.ChunkedArray, file: str, named: str | None) -> np.ndarray | None:
+    """The split of every photo; None where the column says nothing of splits.
+
+    Args:
+        column: of the label file.
+        file: its name, for messages.
+        named: the name of the column, if a user gave it.
+    """
     given = splits_of(column)
     names = pc.unique(column.cast(pa.string())).to_pylist()
-    unknown = [name for name in names if name and split_of(name) == UNKNOWN]
-    if len(unknown) == sum(bool(name) for name in names):
+    unknown = sorted(name for name in names if name and split_of(name) == UNKNOWN)
+    if named is None and len(unknown) == sum(bool(name) for name in names):
         return None
     if unknown:
         raise StoreError(
-            f"{file}: its column split says {', '.join(map(repr, sorted(unknown)[:3]))}; give "
-            "train, val or test, or --columns split=COLUMN for another column"
+            f"{file}: its column {named or 'split'} says {', '.join(map(repr, unknown[:3]))}; name "
+            "a column of train, val or test with --columns split=COLUMN"
         )
     return given if len(np.unique(given[given != UNKNOWN])) > 1 else None
 

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shard_tools.columns import pc
+from shard_tools.columns import column_names, pc
 from shard_tools.errors import StoreError
 from shard_tools.sources.folder import list_folder
 from shard_tools.sources.join import join_labels
-from shard_tools.sources.labels import TRAIN, NameFile, read_labels
+from shard_tools.sources.labels import (
+    TRAIN,
+    NameFile,
+    find_label_file,
+    names_ids,
+    read_labels,
+)
 from shard_tools.sources.layout import FOLDER, ZIP, Layout, SourceOptions
 from shard_tools.sources.records import Listing, Records
 from shard_tools.sources.tars import IN_PHOTO_FOLDER
-from shard_tools.sources.zips import ZipReader, outermost, read_directory, read_member
+from shard_tools.sources.zip_reader import ZipReader
+from shard_tools.sources.zips import outermost, read_directory, read_member
 
 NAME = "kaggle"
 
 
 def detect(source: Path) -> bool:
-    """Whether there is a ``train.csv``: in a zip, in any of its folders."""
-    if source.is_dir():
-        return (source / TRAIN).exists()
-    return outermost(read_directory(source), TRAIN) is not None
+    """Whether there is a label file of ids: in a zip, a ``train.csv`` in any of its folders.
+
+    Other tables are often called ``train.csv`` too; one that cannot be read is taken for it.
+    """
+    if not source.is_dir():
+        return outermost(read_directory(source), TRAIN) is not None
+    file = find_label_file(source)
+    if file is None or not (file.parent == source or (source / IN_PHOTO_FOLDER).is_dir()):
+        return False
+    try:
+        return names_ids(column_names(file))
+    except StoreError:
+        return True
 
 
 def read(source: Path, options: SourceOptions) -> Records:
@@ -34,14 +50,14 @@ def read(source: Path, options: SourceOptions) -> Records:
 
 
 def _folder(source: Path, options: SourceOptions) -> Records:
-    file = options.labels or source / TRAIN
+    file = options.labels or find_label_file(source) or source / TRAIN
     table = read_labels(file, options=options)
     folder = source / IN_PHOTO_FOLDER
     if not folder.is_dir():
         raise StoreError(f"{folder}: missing; photos of {file.name} belong there: a/b/c/<id>.jpg")
-    return join_labels(
-        NAME, list_folder(folder), table, file.name, NameFile.in_folder(source), options
-    )
+    beside = (source, source / "metadata")
+    names = next((n for n in map(NameFile.in_folder, beside) if n), None)
+    return join_labels(NAME, list_folder(folder), table, file.name, names, options)
 
 
 def _zip(source: Path, options: SourceOptions) -> Records:

@@ -37,6 +37,11 @@ def find_label_file(source: Path) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+def names_ids(columns: Sequence[str]) -> bool:
+    """Whether a table with some columns is a label file of ids, in either form."""
+    return "landmark_id" in columns and bool({"id", "images"} & set(columns))
+
+
 def read_labels(
     path: Path, data: bytes | None = None, options: SourceOptions | None = None
 ) -> pa.Table:

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
-from shard_tools.columns import column_names
-from shard_tools.errors import StoreError
-from shard_tools.sources import class_folders, gldv2, image_folder, kaggle
-from shard_tools.sources.layout import COLUMNS
-from shard_tools.sources.path_table import TABLE_SUFFIXES
+from shard_tools.columns import comma_text, pc
+from shard_tools.photos.decode import HEIC_SUFFIXES, reads_heic
+from shard_tools.sources import class_folders, gldv2, image_folder, kaggle, path_table
+from shard_tools.sources.advice import label_advice, unused_table
+from shard_tools.sources.path_table import paths_there
+from shard_tools.sources.readers import FolderReader
 from shard_tools.sources.records import Records
-from shard_tools.sources.split_names import UNKNOWN, split_of
+from shard_tools.sources.split_names import UNKNOWN, roughly_split_of, split_of
 from shard_tools.store.layout import SPLITS
 
 _EXAMPLES = 3
 _LEVELS = 4
-_LABELLED = (kaggle.NAME, gldv2.NAME, image_folder.NAME)
+_SAID = {"HEIC": "HEIC, which the extra heic reads: pip install 'glr-fast[heic]'"}
+"""Reasons that are said with advice."""
+_LABELLED = (kaggle.NAME, gldv2.NAME)
+_TABLES = (path_table.NAME, image_folder.NAME, image_folder.SPLIT_TABLES)
 
 
 def describe(records: Records) -> list[str]:
     """What a source was taken for: layout, labels, classes, splits, what is skipped. Lines."""
     counts = np.bincount(records.labels, minlength=len(records.classes))
-    largest = np.argsort(-counts, kind="stable")[:_EXAMPLES]
+    largest = np.argsort(-counts, kind="stable")[: min(_EXAMPLES, int((counts > 0).sum()))]
     names = [f"{title(records, label)} ({counts[label]:,})" for label in largest.tolist()]
     lines = [
         f"layout    {records.kind}"
         + (f", labels from {records.label_file}" if records.label_file else ""),
-        f"photos    {len(records.photos):,} of {int((counts > 0).sum()):,} classes: "
+        f"photos    {len(records.photos):,} of {_some(int((counts > 0).sum()), 'class')}: "
         + ", ".join(names)
         + (", ..." if (counts > 0).sum() > _EXAMPLES else ""),
     ]
+    known = records.notes.get("known_classes", len(records.classes))
+    if known < len(records.classes):
+        names = [title(records, label) for label in range(known, len(records.classes))]
+        more = ", ..." if len(names) > _EXAMPLES else ""
+        lines.append(
+            f"unknown   {counts[known:].sum():,} photos of {_some(len(names), 'class')} that "
+            f"{records.notes['classes_of']} does not know: {', '.join(names[:_EXAMPLES])}{more}"
+        )
     if records.kind == class_folders.NAME:
         lines += _tree(records)
     if records.given is None:
@@ -47,13 +61,27 @@ def describe(records: Records) -> list[str]:
     if records.owners is not None:
         lines.append(f"groups    {len(records.owners.unique()):,}, each kept in one split")
     for reason, number in reasons(records).items():
-        lines.append(f"skipped   {number:,} {reason}")
+        lines.append(f"skipped   {number:,} {_SAID.get(reason, reason)}")
     return lines
 
 
+def _some(number: int, what: str) -> str:
+    """``1 class``, ``2 classes``, ``2 folders``."""
+    many = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{number:,} {what if number == 1 else many}"
+
+
 def reasons(records: Records) -> dict[str, int]:
-    """How many photos and files are left out before packing, by reason, most frequent first."""
-    return dict(Counter(records.rejected["reason"].to_pylist()).most_common())
+    """How many photos and files will be left out, by reason, most frequent first.
+
+    Those that only decoding finds are not among them.
+    """
+    counts = Counter(records.rejected["reason"].to_pylist())
+    if not reads_heic():
+        pattern = rf"\.({'|'.join(HEIC_SUFFIXES)})$"
+        heic = pc.match_substring_regex(records.photos["path"], pattern, ignore_case=True)
+        counts["HEIC"] += pc.sum(heic, min_count=0).as_py()
+    return {reason: number for reason, number in counts.most_common() if number}
 
 
 def title(records: Records, label: int) -> str:
@@ -75,59 +103,148 @@ def _tree(records: Records) -> list[str]:
     lines = []
     for level, names in enumerate(folders):
         shown = ", ".join(sorted(names)[:_EXAMPLES]) + (", ..." if len(names) > _EXAMPLES else "")
-        lines.append(f"level {level + 1}   {len(names):,} folders: {shown}")
+        lines.append(f"level {level + 1}   {_some(len(names), 'folder')}: {shown}")
     return lines
 
 
-def doubts(source: Path, records: Records) -> list[str]:
+def doubts(
+    source: Path, found: Records, chosen: Records | None = None, split_again: bool = False
+) -> list[str]:
     """What speaks against the way in which a source was understood; empty where nothing does.
 
     Each says what was found and which command would be right, if the source was misunderstood.
+
+    Args:
+        source: the photos.
+        found: everything in it.
+        chosen: what is left of it after classes were left out; None for all.
+        split_again: the splits of the source will not be used.
     """
-    ids = [row["landmark_id"] for row in records.classes.to_pylist()]
-    beside = _unused_table(source) if records.kind == class_folders.NAME else None
-    found = []
-    if len(ids) == 1:
-        found.append(
-            f"there is one class only, {ids[0]!r}; if its folder is not the class, give "
-            + (beside or "a table of paths and labels, or --labels FILE")
+    chosen = found if chosen is None else chosen
+    folders = found.kind == class_folders.NAME
+    said = [
+        None if "known_classes" in chosen.notes else _one_class(source, found),
+        _like_splits(source, chosen),
+        None if split_again else _untrained(chosen),
+        _beside(source, found) if folders else None,
+        _unlabelled(found),
+        _missing(source, found),
+    ]
+    return [text for text in said if text]
+
+
+def _one_class(source: Path, records: Records) -> str | None:
+    ids = records.classes["landmark_id"].to_pylist()
+    if len(ids) > 1:
+        return None
+    return (
+        f"there is one class only, {ids[0]!r}; if its folder is not the class, "
+        f"{label_advice(source)}"
+    )
+
+
+def _like_splits(source: Path, records: Records) -> str | None:
+    """Classes that are rather splits, or folders of photos without a class beside the others."""
+    used = np.unique(records.labels)
+    ids = records.classes["landmark_id"].take(pa.array(used)).to_pylist()
+    names = [name.rpartition("/")[2] for name in ids]
+    exact = [i for i, name in zip(ids, names, strict=True) if split_of(name) != UNKNOWN]
+    rough = [i for i, name in zip(ids, names, strict=True) if roughly_split_of(name) != UNKNOWN]
+    if len(rough) == len(ids) > 1:
+        return (
+            f"all classes are called like splits ({', '.join(sorted(ids)[:_EXAMPLES])}); if they "
+            f"are, {label_advice(source)}"
         )
-    elif all(split_of(name) != UNKNOWN for name in ids):
-        found.append(
-            f"all classes are called like splits ({', '.join(sorted(ids))}); if they are, name the "
-            "column of the labels with --columns label=COLUMN, or give a table"
-        )
-    elif beside is not None:
-        found.append(
-            "a table beside the photos looks like their labels but is not used; if the labels are "
-            f"in it, give {beside}"
-        )
+    if records.kind != class_folders.NAME or not rough:
+        return None
+    kinds = {split_of(name.rpartition("/")[2]) for name in exact}
+    if exact and records.given is None:
+        kinds |= {split_of(name) for name in _outer_folders(records)} - {UNKNOWN}
+    lonely = [] if len(kinds) > 1 else _on_a_level_alone(records, rough)
+    suspects = sorted(exact) if len(kinds) > 1 else lonely
+    if not suspects:
+        return None
+    text = comma_text(suspects)
+    return (
+        f"{', '.join(suspects[:_EXAMPLES])} among the classes look like splits; if they hold "
+        f"photos without a class, leave them out with --exclude-classes {shlex.quote(text)}"
+    )
+
+
+def _outer_folders(records: Records) -> set[str]:
+    """Names of all folders above those that hold the photos."""
+    folders = pc.unique(pc.replace_substring_regex(records.photos["path"], "(?s)/[^/]*$", ""))
+    return {name for folder in folders.to_pylist() for name in folder.split("/")[:-1]}
+
+
+def _on_a_level_alone(records: Records, ids: list[str]) -> list[str]:
+    """Classes with photos on a level where no other class has any: ``val_256``, ``a/alley``."""
+    depth = pc.count_substring(records.photos["path"], "/").to_numpy()
+    landmark = records.classes["landmark_id"].to_pylist()
+    suspect = np.isin(records.labels, [landmark.index(name) for name in ids])
+    shared = np.unique(depth[~suspect])
+    alone = ~np.isin(depth, shared) & suspect
+    return sorted({landmark[label] for label in np.unique(records.labels[alone]).tolist()})
+
+
+def _untrained(records: Records) -> str | None:
+    """A split of the source of whose classes none is in train: ``test/unknown``."""
+    if records.given is None:
+        return None
+    train = np.unique(records.labels[(records.given == 0) | (records.given == UNKNOWN)])
+    for place, split in enumerate(SPLITS[1:], 1):
+        labels = np.unique(records.labels[records.given == place])
+        if len(train) and len(labels) and not np.isin(labels, train).any():
+            ids = [records.classes["landmark_id"][label].as_py() for label in labels.tolist()]
+            return (
+                f"none of the classes of {split} has a photo in train: "
+                f"{', '.join(ids[:_EXAMPLES])}; if they are no classes, leave them out with "
+                f"--exclude-classes {shlex.quote(comma_text(ids))}"
+            )
+    return None
+
+
+def _beside(source: Path, records: Records) -> str | None:
+    table = unused_table(source, records.photos["path"])
+    if table is None:
+        return None
+    return (
+        "a table beside the photos looks like their labels but is not used; if the labels are in "
+        f"it, give {table}"
+    )
+
+
+def _unlabelled(records: Records) -> str | None:
     lost = sum(n for why, n in reasons(records).items() if why.startswith("not in "))
-    if records.kind in _LABELLED and lost > len(records.photos):
-        found.append(
-            f"most photos have no label: {lost:,} are not in {records.label_file}, "
-            f"{len(records.photos):,} are; check that --labels is the right file"
+    if lost <= len(records.photos):
+        return None
+    if records.kind == class_folders.NAME:
+        return (
+            f"most photos have no label: {lost:,} are not in a class folder, "
+            f"{len(records.photos):,} are; put each into the folder of its class, or give a table "
+            "with columns path and label as --source"
         )
-    return found
+    if records.kind not in _LABELLED:
+        return None
+    return (
+        f"most photos have no label: {lost:,} are not in {records.label_file}, "
+        f"{len(records.photos):,} are; check that --labels is the right file"
+    )
 
 
-def _unused_table(source: Path) -> str | None:
-    """The arguments that read a table of photos and labels in a folder or beside it; or None."""
-    folder = source if source.is_dir() else source.parent
-    beside = [folder.with_name(folder.name + suffix) for suffix in TABLE_SUFFIXES]
-    inside = sorted(p for p in folder.iterdir() if p.suffix.lower() in TABLE_SUFFIXES)
-    for file in (*inside, *beside):
-        if file.suffix.lower() != ".csv" or not file.is_file():
-            continue
-        try:
-            names = column_names(file)
-        except StoreError:
-            continue
-        lower = {name.lower() for name in names}
-        if not lower & set(COLUMNS["path"]) or lower == {"landmark_id", "name"}:
-            continue
-        if lower & set(COLUMNS["label"]):
-            return f"--source {file}"
-        if len(names) > 1:
-            return f"--source {file} --columns label=COLUMN (it has {', '.join(names)})"
+def _missing(source: Path, records: Records) -> str | None:
+    """Most rows of a table, or most ids of a label file, name no photo that is there."""
+    if records.kind in _TABLES and isinstance(records.reader, FolderReader):
+        share = paths_there(records.photos["path"], [Path(records.reader.root)]).share
+        if share < 0.5:
+            return (
+                f"most photos of {records.label_file} are not there: of a sample {share:.0%} are "
+                f"in {records.reader.root}; name their folder with --root"
+            )
+    lost = reasons(records).get("no file", 0)
+    if lost > len(records.photos):
+        return (
+            f"most ids of {records.label_file} have no photo: {lost:,} of "
+            f"{lost + len(records.photos):,}; check that all photos are in {source}"
+        )
     return None

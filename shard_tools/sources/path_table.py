@@ -1,28 +1,26 @@
-"""A table of paths and labels: CSV, parquet or JSON lines."""
+"""A table of paths and labels, and where the photos that it names are."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.json
-import pyarrow.parquet as pq
 
-from shard_tools.columns import column_names, one_array, pc, read_csv
+from shard_tools.columns import one_array, pc
 from shard_tools.errors import StoreError
 from shard_tools.sources.folder import list_files
 from shard_tools.sources.join import one_label_each, with_extra
 from shard_tools.sources.labels import NameFile, class_table
-from shard_tools.sources.layout import COLUMNS, TABLE, Layout, SourceOptions
+from shard_tools.sources.layout import TABLE, Layout, SourceOptions
 from shard_tools.sources.readers import FolderReader
 from shard_tools.sources.records import Records, is_photo, photo_table, stems
+from shard_tools.sources.split_names import splits_in_paths
+from shard_tools.sources.table_columns import TABLE_SUFFIXES, read_columns
 
 NAME = "table"
-JSON_SUFFIXES = (".jsonl", ".ndjson")
-TABLE_SUFFIXES = (".csv", ".parquet", *JSON_SUFFIXES)
 #: Folders beside a table that may hold its photos, after the table's own; {} is the table's name.
 _ROOTS = ("", "{}", "images", "photos", "train")
 _PROBED = 100
@@ -38,22 +36,21 @@ def read(source: Path, options: SourceOptions) -> Records:
     """List the rows of a table that has a column of paths and one of labels.
 
     Paths are absolute, or relative to ``options.root``, to the table's folder, or to a folder
-    beside the table that is called like it, ``images``, ``photos`` or ``train``. A suffix that they
-    lack is added. A missing file shows when it is packed; only a table of which no path in a sample
-    exists is refused here.
+    beside the table that is called like it, ``images``, ``photos`` or ``train``. Backslashes
+    between folders and suffixes that are missing are put right. A missing file shows when it is
+    packed; only a table of which no path in a sample exists is refused here.
 
     Raises:
         StoreError: not such a table.
     """
     options.forbid(source, "a table that holds the labels itself", "labels", "classes")
     table = read_columns(source, options)
-    root = _root(source, table["path"], options.root)
-    table = table.set_column(0, "path", with_suffixes(root, table["path"]))
+    root = [options.root] if options.root else beside(source)
     return records_of(NAME, source, table, root, options)
 
 
 def records_of(
-    kind: str, source: Path, table: pa.Table, root: Path, options: SourceOptions
+    kind: str, source: Path, table: pa.Table, roots: Sequence[Path], options: SourceOptions
 ) -> Records:
     """Records of a table.
 
@@ -61,73 +58,27 @@ def records_of(
         kind: name of the layout.
         source: the table's file, for messages.
         table: columns ``path``, ``landmark_id``, perhaps ``split``, and those of ``options.extra``.
-        root: folder that the paths are relative to.
+        roots: folders that the paths may be relative to.
         options: how the source is read.
+
+    Raises:
+        StoreError: none of a sample of the paths is there.
     """
+    place = paths_there(table["path"], roots)
+    if len(table) and not place.share:
+        raise StoreError(_nothing_there(source, table["path"], roots, options))
+    paths = posix(table["path"]) if place.backslashes else table["path"]
+    table = table.set_column(0, "path", with_suffixes(place.root, paths))
     table, rejected = one_label_each(table, "path", source.name)
     names = NameFile.in_folder(source.parent)
     classes, numbers = class_table(pc.utf8_normalize(table["landmark_id"], form="NFC"), names)
     photos = photo_table(stems(table["path"]), table.select(["path"]))
-    reader = FolderReader(str(root))
+    reader = FolderReader(str(place.root))
     records = Records(kind, reader, photos, numbers, classes, rejected, source.name)
-    return with_extra(records, table, options)
-
-
-def read_columns(source: Path, options: SourceOptions) -> pa.Table:
-    """The columns of a table that matter, under our names.
-
-    Returns:
-        ``path`` and ``landmark_id`` (strings), ``split`` (strings) where there is such a column,
-        and those of ``options.extra`` in the types that they have.
-
-    Raises:
-        StoreError: unreadable, or no such columns.
-    """
-    names = _column_names(source)
-    found = find_columns(source, names, options)
-    wanted = list(dict.fromkeys(found.values()))
-    missing = [name for name in options.extra if name not in names]
-    if missing:
-        raise StoreError(f"{source}: no column {missing[0]}; it has {', '.join(names)}")
-    if source.suffix.lower() == ".csv":
-        table = read_csv(source, wanted, carry=[n for n in options.extra if n not in wanted])
-    else:
-        table = _read(source, list(dict.fromkeys([*wanted, *options.extra])))
-    ours = {"path": "path", "label": "landmark_id", "split": "split"}
-    try:
-        columns = {ours[what]: _strings(table[name]) for what, name in found.items()}
-    except pa.ArrowException as error:
-        raise StoreError(f"{source}: cannot be read as paths and labels ({error})") from None
-    return pa.table(columns | {name: table[name] for name in options.extra})
-
-
-def find_columns(source: Path, names: Sequence[str], options: SourceOptions) -> dict[str, str]:
-    """Which column of a table is what: ``path`` and ``label``, and ``split`` if there is one.
-
-    Raises:
-        StoreError: no column of paths or labels, or a named one is not there.
-    """
-    given = dict(options.columns)
-    found: dict[str, str] = {}
-    for what, usual in COLUMNS.items():
-        if what in given:
-            if given[what] not in names:
-                raise StoreError(
-                    f"--columns {what}={given[what]}: {source} has no such column; it has "
-                    f"{', '.join(names)}"
-                )
-            found[what] = given[what]
-            continue
-        lower = {name.lower(): name for name in reversed(names) if name not in found.values()}
-        match = next((lower[name] for name in usual if name in lower), None)
-        if match is not None:
-            found[what] = match
-    if "path" not in found or "label" not in found:
-        raise StoreError(
-            f"{source}: needs columns path and landmark_id (or label); it has {', '.join(names)}; "
-            "name them, such as --columns path=image,label=species"
-        )
-    return found
+    records = with_extra(records, table, options)
+    if records.given is None and "split" not in table.column_names:
+        records = replace(records, given=splits_in_paths(table["path"]))
+    return records
 
 
 def with_suffixes(root: Path, paths: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -152,72 +103,76 @@ def with_suffixes(root: Path, paths: pa.ChunkedArray) -> pa.ChunkedArray:
     return paths
 
 
-def _root(source: Path, paths: pa.ChunkedArray, given: Path | None) -> Path:
-    """The folder that paths are relative to: the first in which one of a sample is there."""
+@dataclass(frozen=True)
+class Place:
+    """Where the photos of a table are."""
+
+    root: Path
+    """Folder that its paths are relative to."""
+    share: float
+    """Of a sample of its paths, how many are there."""
+    backslashes: bool = False
+    """Whether the backslashes in its paths part folders."""
+
+
+def beside(source: Path) -> list[Path]:
+    """The folders that the paths of a table may be relative to."""
+    return [source.parent / name.format(source.stem) for name in _ROOTS]
+
+
+def paths_there(paths: pa.ChunkedArray, roots: Sequence[Path]) -> Place:
+    """The folder under which most paths of a sample are there; the first of several such."""
+    paths = paths.filter(pc.not_equal(paths, ""))
     rows = np.linspace(0, max(len(paths) - 1, 0), min(_PROBED, len(paths))).astype(np.int64)
     sample = paths.take(pa.array(rows))
-    folders = [given] if given else [source.parent / name.format(source.stem) for name in _ROOTS]
-    for folder in folders:
-        if folder.is_dir() and _any_there(folder, with_suffixes(folder, sample)):
-            return folder
-    if not len(paths):
-        return folders[0]
-    where = f"--root {given}" if given else str(source.parent)
-    raise StoreError(
-        f"{source}: none of {len(sample)} of its paths is there, such as {sample[0].as_py()}; "
-        f"paths are absolute or relative to {where}; name their folder with --root"
-    )
+    best = Place(roots[0], 0.0)
+    ways = [False]
+    if pc.any(pc.match_substring(sample, "\\"), min_count=0).as_py():
+        ways.append(True)
+    for backslashes in ways:
+        wanted = posix(sample) if backslashes else sample
+        for root in roots:
+            if not root.is_dir() or not len(sample):
+                continue
+            there = _count_there(root, with_suffixes(root, wanted)) / len(sample)
+            if there > best.share:
+                best = Place(root, there, backslashes)
+            if best.share == 1:
+                return best
+    return best
 
 
-def _any_there(folder: Path, paths: pa.ChunkedArray) -> bool:
+def posix(paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    r"""Paths as Windows writes them, ``images\cat\1.jpg``, with slashes."""
+    return pc.replace_substring(paths, "\\", "/")
+
+
+def _nothing_there(
+    source: Path, paths: pa.ChunkedArray, roots: Sequence[Path], options: SourceOptions
+) -> str:
+    where = f"--root {options.root}" if options.root else str(roots[0])
+    first = paths[0].as_py()
+    text = f"{source}: none of {min(len(paths), _PROBED)} of its paths is there, such as {first}"
+    if first.startswith("/") or first[1:3] == ":\\":
+        return f"{text}; make them relative, and name the folder that they begin in with --root"
+    advice = "name their folder with --root" if not options.root else "give another folder"
+    return f"{text}; paths are absolute or relative to {where}; {advice}"
+
+
+def _count_there(folder: Path, paths: pa.ChunkedArray) -> int:
+    there = 0
     for path in paths.to_pylist():
         try:
-            if os.path.exists(folder / path):  # noqa: PTH110 (a NUL raises, and is no fault of ours)
-                return True
+            place = folder / path
+            there += place.exists() and not place.is_dir()
         except ValueError:
             continue
-    return False
-
-
-def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return pc.utf8_trim_whitespace(pc.fill_null(column.cast(pa.string()), ""))
-
-
-def _column_names(source: Path) -> list[str]:
-    if source.suffix.lower() == ".csv":
-        return column_names(source)
-    try:
-        if source.suffix.lower() in JSON_SUFFIXES:
-            return _json(source).column_names
-        return pq.read_schema(source).names
-    except (pa.ArrowException, OSError) as error:
-        kind = "parquet" if source.suffix.lower() == ".parquet" else "JSON lines"
-        raise StoreError(f"{source}: not a {kind} file ({_one_line(error)})") from None
-
-
-def _read(source: Path, columns: list[str]) -> pa.Table:
-    try:
-        if source.suffix.lower() in JSON_SUFFIXES:
-            return _json(source).select(columns)
-        return pq.read_table(source, columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        text = _one_line(error)
-        raise StoreError(f"{source}: cannot be read as paths and labels ({text})") from None
-
-
-def _json(source: Path) -> pa.Table:
-    return pyarrow.json.read_json(source)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return there
 
 
 LAYOUT = Layout(
     NAME,
-    "a .csv, .parquet or .jsonl table of path and label",
+    "a .csv, .tsv, .parquet or .jsonl table of path and label",
     (TABLE,),
     detect,
     read,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from array import array
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
@@ -15,6 +17,7 @@ import pyarrow as pa
 
 from shard_tools.errors import PhotoError
 from shard_tools.files.read_ahead import Handles, will_need
+from shard_tools.files.regular import open_regular
 
 #: The place of a photo in its container; tars and stores add these columns to the photo table.
 SPAN_SCHEMA = pa.schema([("volume", pa.int32()), ("offset", pa.int64()), ("size", pa.int64())])
@@ -40,6 +43,10 @@ class SpanReader:
         paths, *spans = (photos[name].to_pylist() for name in ("path", *SPAN_SCHEMA.names))
         return SpanReader(self._volumes, dict(zip(paths, zip(*spans, strict=True), strict=True)))
 
+    def stamps(self, photos: pa.Table) -> bytes:
+        """Size and time of all volumes."""
+        return stamps_of(self._volumes)
+
     def read(self, path: str) -> bytes:
         """The bytes of one photo.
 
@@ -52,6 +59,7 @@ class SpanReader:
             spans = self._spans.values()
             self._files.will_read((self._volumes[v], offset, size) for v, offset, size in spans)
         volume, offset, size = self._spans[path]
+        check_bytes(size)
         data = self._files.read(self._volumes[volume], offset, size)
         if len(data) < size:
             raise PhotoError(
@@ -62,11 +70,19 @@ class SpanReader:
 
 #: Errors of one file. Others, such as an unreachable disk, would hit the next photo as well.
 FILE_ERRORS = frozenset(
-    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+    {
+        *(errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP),
+        *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENXIO, errno.ENODEV, errno.EINVAL),
+    }
 )
+
+LARGEST_FILE = 1 << 30
+"""Bytes. No photo file is larger; a sparse file of some terabytes would be."""
 
 _AHEAD = 32
 """Files opened ahead, so that the disk can fetch them in its own order."""
+_STAMPED = 512
+"""Files whose sizes and times one thread asks for."""
 
 
 class PhotoReader(Protocol):
@@ -96,6 +112,13 @@ class FolderReader:
         """The same: a path is all it takes."""
         return self
 
+    def stamps(self, photos: pa.Table) -> bytes:
+        """Size and time of every photo. Asked many at a time: over a network each is a wait."""
+        paths = [os.path.join(self.root, path) for path in photos["path"].to_pylist()]  # noqa: PTH118
+        parts = [paths[start : start + _STAMPED] for start in range(0, len(paths), _STAMPED)]
+        with ThreadPoolExecutor(_AHEAD) as pool:
+            return b"".join(pool.map(stamps_of, parts))
+
     def read(self, path: str) -> bytes:
         """The bytes of the file at ``path``, absolute or relative to the root."""
         return _content(self._file(path))
@@ -122,18 +145,76 @@ class FolderReader:
         """A file that the kernel has been asked to fetch; None where it cannot be opened (now)."""
         try:
             file = self._file(path)
-        except OSError:  # said when its turn has come
+        except (OSError, PhotoError):  # said when its turn has come
             return None
         will_need(file.fileno(), 0, 0)
         return file
 
     def _file(self, path: str) -> FileIO:
-        return open(os.path.join(self.root, path), "rb", buffering=0)  # noqa: PTH118 (hot)
+        return open_photo(os.path.join(self.root, path))  # noqa: PTH118 (hot)
+
+
+def open_photo(path: str) -> FileIO:
+    """Open a photo's file for reading. A pipe or a terminal is not waited for.
+
+    Raises:
+        OSError: it cannot be opened.
+        PhotoError: it is no regular file, or too large for a photo.
+    """
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise PhotoError("cannot be read", str(error.strerror)) from None
+    try:
+        check_bytes(os.fstat(file.fileno()).st_size)
+    except PhotoError:
+        file.close()
+        raise
+    return file
+
+
+def check_bytes(size: int) -> None:
+    """Refuse what no photo can be.
+
+    Raises:
+        PhotoError: more bytes than ``LARGEST_FILE``, or fewer than none.
+    """
+    if size > LARGEST_FILE:
+        raise PhotoError("too large", f"{size:,} bytes")
+    if size < 0:
+        raise PhotoError("damaged", f"{size:,} bytes")
 
 
 def _content(file: FileIO) -> bytes:
     with file:
         return file.readall()
+
+
+def stamped(reader: PhotoReader, photos: pa.Table) -> bytes:
+    """Sizes and times of the files that hold some photos: other bytes where one was changed.
+
+    Nothing is read. A reader that knows no files gives none.
+    """
+    stamps = getattr(reader, "stamps", None)
+    return stamps(photos) if stamps is not None else b""
+
+
+def stamps_of(paths: Iterable[str]) -> bytes:
+    """Size and time of last change of some files, 16 bytes each; -1 where there is none."""
+
+    def one(path: str) -> tuple[int, int]:
+        try:
+            state = os.stat(path)  # noqa: PTH116 (hot)
+        except (OSError, ValueError):
+            return -1, -1
+        return state.st_size, state.st_mtime_ns
+
+    values = array("q")
+    for path in paths:
+        values.extend(one(path))
+    return values.tobytes()
 
 
 def reads(reader: PhotoReader, paths: Sequence[str]) -> Generator[Callable[[], bytes], None, None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -85,12 +87,15 @@ def scan_tar(tar: Path) -> TarMembers:
     """The regular files in one tar, by its headers; data is skipped, not read."""
     members = TarMembers()
     try:
-        file = os.open(tar, os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(tar, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError as error:
         members.problem = error.strerror or str(error)
         return members
     try:
-        _scan(file, os.fstat(file).st_size, members)
+        state = os.fstat(file)
+        if not stat.S_ISREG(state.st_mode):
+            raise ValueError("not a regular file")
+        _scan(file, state.st_size, members)
     except OSError as error:
         members.problem = error.strerror or str(error)
     except ValueError as error:
@@ -121,7 +126,7 @@ def _scan(file: int, total: int, members: TarMembers) -> None:
         if kind in (_LONG_NAME, _PAX) and size <= _LARGEST_HEADER:
             overrides |= _overrides(kind, os.pread(file, size, start))
         else:
-            size = int(overrides.get("size", size))
+            size = _whole_number(overrides["size"], at) if "size" in overrides else size
             name = overrides.get("path") or _name(header)
             if start + size > total:
                 raise ValueError(
@@ -142,11 +147,19 @@ def _checked_size(header: bytes, at: int) -> int:
         wanted = int(header[148:156].strip(b" \0") or b"0", 8)
         if sum(header) - sum(header[148:156]) + 8 * 32 != wanted:
             raise ValueError
-        if header[124] & 0x80:  # base 256, for sizes from 8 GiB
-            return int.from_bytes(header[125:136], "big")
-        return int(header[124:136].strip(b" \0") or b"0", 8)
     except ValueError:
         raise ValueError(f"damaged: no tar header at byte {at:,}") from None
+    if header[124] == 0x80:  # base 256, for sizes from 8 GiB; 0xFF would be a negative one
+        return int.from_bytes(header[125:136], "big")
+    digits = header[124:136].strip(b" \0") or b"0"
+    return _whole_number(digits.decode("ascii", "replace"), at, 8)
+
+
+def _whole_number(text: str, at: int, base: int = 10) -> int:
+    """A size; never negative, so that a scan goes forward and comes to an end."""
+    if not re.fullmatch("[0-7]+" if base == 8 else "[0-9]{1,20}", text):
+        raise ValueError(f"damaged: a member of size {text[:24]!r} at byte {at:,}")
+    return int(text, base)
 
 
 def _name(header: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Zips: the directory of millions of members read at once, and members read in place.
+"""The directory of a zip: millions of members read at once.
 
 Python's zipfile makes an object of every member: 14 s and 1.2 GB for a zip of 1,580,470 photos.
 Here the directory becomes columns: 3.5 s and 0.5 GB.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,30 +15,14 @@ import pyarrow as pa
 
 from shard_tools.columns import pc
 from shard_tools.errors import PhotoError, StoreError
-from shard_tools.files.read_ahead import Handles
+from shard_tools.sources.zip_reader import ENCRYPTED, MEMBER_SCHEMA, ZipReader
 
-#: What the directory says of each member; a zip adds these columns to the photo table.
-MEMBER_SCHEMA = pa.schema(
-    [
-        ("offset", pa.int64()),  # of the local header
-        ("packed", pa.int64()),  # bytes in the zip
-        ("size", pa.int64()),  # bytes when unpacked
-        ("crc", pa.int64()),
-        ("method", pa.int32()),  # 0 stored, 8 deflated
-        ("flags", pa.int32()),
-    ]
-)
 _ENTRY = b"PK\x01\x02"
 _END, _LOCATOR, _END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
-_END_SIZE, _LOCATOR_SIZE, _END64_SIZE, _LOCAL_SIZE, _ENTRY_SIZE = 22, 20, 56, 30, 46
+_END_SIZE, _LOCATOR_SIZE, _END64_SIZE, _ENTRY_SIZE = 22, 20, 56, 46
 _LONGEST_COMMENT = 65_535
 _FULL32 = 0xFFFFFFFF
-_STORED, _DEFLATED, _ENCRYPTED = 0, 8, 1
 _CHUNK = 65_536
-_EXTRA_GUESS = 64
-"""Bytes between a member's name and its data, at most in common zips."""
-_UNPACKED_MOST = 1 << 30
-"""No photo file is larger; a zip bomb would be."""
 
 
 def read_directory(file: Path) -> pa.Table:
@@ -49,6 +32,13 @@ def read_directory(file: Path) -> pa.Table:
         StoreError: not a zip, an incomplete one, or one in several parts.
         OSError: it cannot be read.
     """
+    try:
+        return _members(file)
+    except (ValueError, IndexError, OverflowError, MemoryError, struct.error) as error:
+        raise StoreError(f"{file}: its directory is damaged ({error}); get the zip again") from None
+
+
+def _members(file: Path) -> pa.Table:
     data, start = _directory_bytes(file)
     places = _entry_places(data, file)
     if not len(places):
@@ -65,6 +55,12 @@ def read_directory(file: Path) -> pa.Table:
     }
     _widen(columns, fixed, places + _ENTRY_SIZE + name_size, extra_size)
     columns["offset"] += start
+    if any((values < 0).any() for values in columns.values()):
+        raise ValueError("a size or place below 0")
+    if ((columns["flags"] & ENCRYPTED) != 0).all():
+        raise StoreError(
+            f"{file}: is encrypted; unpack it with its password, and give the folder as --source"
+        )
     paths = _names(data, places + _ENTRY_SIZE, name_size)
     table = pa.table(
         [
@@ -102,68 +98,8 @@ def read_member(file: Path, members: pa.Table, path: str) -> bytes:
         raise StoreError(
             f"{file}: {path} is {error.reason} ({error.detail}); get the zip again"
         ) from None
-
-
-class ZipReader:
-    """Photos as members of a zip, each read with one request and checked by its CRC-32."""
-
-    def __init__(self, file: str, members: dict[str, tuple[int, ...]] | None = None) -> None:
-        """A reader of all members (``members`` None; give workers ``of`` it) or of some.
-
-        Args:
-            file: path of the zip.
-            members: path of each member -> its ``MEMBER_SCHEMA``.
-        """
-        self._file, self._members, self._files = file, members or {}, Handles()
-        self._hinted = False
-
-    def of(self, photos: pa.Table) -> ZipReader:
-        """A reader of the photos of a table with the columns ``path`` and ``MEMBER_SCHEMA``."""
-        paths, *members = (photos[name].to_pylist() for name in ("path", *MEMBER_SCHEMA.names))
-        return ZipReader(self._file, dict(zip(paths, zip(*members, strict=True), strict=True)))
-
-    def read(self, path: str) -> bytes:
-        """The bytes of one member.
-
-        Raises:
-            OSError: the zip cannot be read.
-            PhotoError: the member is damaged, encrypted or packed in an unknown way.
-        """
-        if not self._hinted:
-            self._hinted = True
-            spans = ((self._file, m[0], m[1] + _LOCAL_SIZE) for m in self._members.values())
-            self._files.will_read(spans)
-        offset, packed, size, crc, method, flags = self._members[path]
-        if flags & _ENCRYPTED:
-            raise PhotoError("cannot be read", "encrypted member of a zip")
-        if method not in (_STORED, _DEFLATED):
-            raise PhotoError("cannot be read", f"packed in the zip by method {method}; known: 0, 8")
-        if size > _UNPACKED_MOST:
-            raise PhotoError("too large", f"{size:,} bytes")
-        data = self._packed(path, offset, packed)
-        if method == _DEFLATED:
-            data = _inflate(data, size)
-        if len(data) != size or zlib.crc32(data) != crc:
-            raise PhotoError("damaged", "its CRC-32 is not the one in the zip")
-        return data
-
-    def _packed(self, path: str, offset: int, packed: int) -> bytes:
-        guess = _LOCAL_SIZE + len(path.encode()) + _EXTRA_GUESS + packed
-        block = self._files.read(self._file, offset, guess)
-        if len(block) < _LOCAL_SIZE or block[:4] != b"PK\x03\x04":
-            raise PhotoError("damaged", f"no member begins at byte {offset:,} of the zip")
-        name, extra = struct.unpack_from("<HH", block, 26)
-        start = _LOCAL_SIZE + name + extra
-        if start + packed > len(block):
-            return self._files.read(self._file, offset + start, packed)
-        return block[start : start + packed]
-
-
-def _inflate(data: bytes, size: int) -> bytes:
-    try:
-        return zlib.decompressobj(-15).decompress(data, size + 1)
-    except zlib.error as error:
-        raise PhotoError("damaged", f"its packed bytes in the zip: {error}") from None
+    except KeyError:
+        raise StoreError(f"{file}: no member {path} in it") from None
 
 
 class _Words:
@@ -197,13 +133,17 @@ def _directory_bytes(file: Path) -> tuple[bytes, int]:
         zipped.seek(max(end - _LOCATOR_SIZE, 0))
         locator = zipped.read(_LOCATOR_SIZE)
         if locator[:4] == _LOCATOR:
-            zipped.seek(struct.unpack_from("<Q", locator, 8)[0])
+            zipped.seek(min(struct.unpack_from("<Q", locator, 8)[0], total))
             record = zipped.read(_END64_SIZE)
             if record[:4] == _END64:
                 count, size, offset = struct.unpack_from("<QQQ", record, 32)
                 end -= _LOCATOR_SIZE + _END64_SIZE
         if disk not in (0, 0xFFFF):
             raise StoreError(f"{file}: one part of a zip in several; join them first (zip -s 0)")
+        if size > end:
+            raise StoreError(
+                f"{file}: its directory would be larger than the zip; get the zip again"
+            )
         zipped.seek(end - size)
         data = zipped.read(size)
     # Offsets count from the first member, which need not be the first byte of the file.

@@ -6,6 +6,6 @@ A store is a folder of WebDataset tars, DALI ``.idx`` files, two parquet tables 
 from shard_tools.store.epoch_index import EpochIndex
 from shard_tools.store.layout import SPLITS
 from shard_tools.store.manifest import Manifest, ShardInfo
-from shard_tools.store.store import Store
+from shard_tools.store.store import Store, read_photo
 
-__all__ = ["SPLITS", "EpochIndex", "Manifest", "ShardInfo", "Store"]
+__all__ = ["SPLITS", "EpochIndex", "Manifest", "ShardInfo", "Store", "read_photo"]

@@ -6,11 +6,14 @@ import pyarrow as pa
 
 FORMAT_NAME = "glr-store"
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 SPLITS = ("train", "val", "test")
 
 MANIFEST = "manifest.json"
+
+LARGEST_MANIFEST = 1 << 28
+"""Bytes; 1.58 million photos take 0.6 MB."""
 
 CLASSES = "classes.parquet"
 

@@ -5,19 +5,23 @@ DALI crashes on an index that points past the end of a tar, so every line must b
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from shard_tools.store.epoch_index import INDEX_FILE, INDEX_FORMAT, INDEX_VERSION
+from shard_tools.errors import StoreError
+from shard_tools.files.regular import read_regular
+from shard_tools.store.consistency import codes
+from shard_tools.store.epoch_index import INDEX_FILE, Epoch, EpochIndex
 from shard_tools.store.layout import INDEX_DIR
+from shard_tools.store.problems import Findings, Problem
+from shard_tools.store.seal import digest
 from shard_tools.store.shard import DALI_INDEX_VERSION, IndexEntry, label_digits
 from shard_tools.store.store import Store
-from shard_tools.verify.problems import Findings, Problem
-from shard_tools.verify.tables import codes
+
+_LONGEST_LINE = 512
+"""Bytes of a line of a DALI index: two names of a key and four numbers."""
 
 
 def check_indexes(store: Store, samples: pa.Table) -> list[Problem]:
@@ -40,80 +44,66 @@ class _Folder:
         self._found = Findings(f"{INDEX_DIR}/{folder.name}")
 
     def check(self) -> list[Problem]:
-        described = self._described()
-        for epoch in described.get("epochs", []) if described else []:
-            try:
-                self._check_epoch(described, epoch)
-            except (KeyError, TypeError) as error:
-                self._add(f"{INDEX_FILE}: incomplete epoch ({error!r})")
+        try:
+            index = EpochIndex.open(self._store, self._folder.name)
+        except StoreError as error:
+            self._add(str(error).removeprefix(f"{self._folder}/").removeprefix(f"{self._folder}: "))
+            return self._found
+        for number, epoch in enumerate(index.epochs):
+            self._check_epoch(index, number, epoch)
+        self._check_names(index)
         return self._found
 
     def _add(self, what: str) -> None:
         self._found.add("index", what)
 
-    def _described(self) -> dict[str, Any]:
-        file = self._folder / INDEX_FILE
-        try:
-            described = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
-            self._add(f"{INDEX_FILE} cannot be read ({error})")
-            return {}
-        kind = isinstance(described, dict) and (described.get("format"), described.get("version"))
-        if kind != (INDEX_FORMAT, INDEX_VERSION):
-            self._add(f"{INDEX_FILE}: not version {INDEX_VERSION} of {INDEX_FORMAT}")
-            return {}
-        return described
+    def _check_names(self, index: EpochIndex) -> None:
+        """Files that do not belong to the index."""
+        known = {INDEX_FILE}
+        for epoch in index.epochs:
+            known |= {epoch.order, epoch.order.removesuffix(".npy"), *epoch.indexes}
+        there = (str(path.relative_to(self._folder)) for path in self._folder.rglob("*"))
+        strange = sorted(name for name in there if name not in known)
+        self._found.add_all("index", f"not listed in {INDEX_FILE}", strange)
 
-    def _check_epoch(self, described: dict[str, Any], epoch: dict[str, Any]) -> None:
-        order = self._order(described, epoch)
-        if order is None:
+    def _check_epoch(self, index: EpochIndex, number: int, epoch: Epoch) -> None:
+        try:
+            order = index.order(number)
+        except StoreError as error:
+            self._add(str(error).removeprefix(f"{self._folder}/"))
             return
         of_row = codes(self._samples["shard"], self._names)[order]
         wanted = {self._names[code] for code in np.unique(of_row) if code >= 0}
-        listed = {Path(shard).name for shard in epoch["shards"]}
-        if listed != wanted or len(epoch["shards"]) != len(epoch["indexes"]):
-            self._add(f"{epoch['order']}: lists other tars than the order draws from")
-        for shard, file in zip(epoch["shards"], epoch["indexes"], strict=False):
+        if {Path(shard).name for shard in epoch.shards} != wanted:
+            self._add(f"{epoch.order}: lists other tars than the order draws from")
+        content = []
+        for shard, file in zip(epoch.shards, epoch.indexes, strict=True):
             name = Path(shard).name
-            if name in wanted:
-                self._check_file(file, order[of_row == self._names.index(name)])
+            rows = order[of_row == self._names.index(name)]
+            content.append(self._check_file(file, rows))
+        if digest(b"".join(content)) != epoch.indexes_xxh128:
+            self._add(f"{epoch.order}: its indexes are not those that were written")
 
-    def _order(self, described: dict[str, Any], epoch: dict[str, Any]) -> np.ndarray | None:
-        """The rows that an epoch draws, or None where they cannot be used."""
-        name = epoch["order"]
+    def _check_file(self, file: str, rows: np.ndarray) -> bytes:
+        """A DALI index against the rows that the order draws from its tar; its bytes."""
         try:
-            with (self._folder / name).open("rb") as file:
-                order = np.load(file)
-        except (OSError, ValueError) as error:
-            self._add(f"{name} cannot be read ({error})")
-            return None
-        if order.dtype != np.int64 or order.shape != (described["samples"],):
-            said = f"int64 of length {described['samples']}"
-            self._add(f"{name} is {order.dtype} of shape {order.shape}, not {said}")
-            return None
-        rows = self._store.split_rows(described["split"])
-        if len(order) and (order.min() < rows.start or order.max() >= rows.stop):
-            self._add(f"{name} has rows that are not of split {described['split']}")
-            return None
-        return order
-
-    def _check_file(self, file: str, rows: np.ndarray) -> None:
-        """A DALI index against the rows that the order draws from its tar."""
-        try:
-            head, *lines = (self._folder / file).read_text().splitlines() or [""]
-        except (OSError, UnicodeDecodeError) as error:
-            self._add(f"{file} cannot be read ({error})")
-            return
-        wanted = self._lines(rows)
-        if head != f"{DALI_INDEX_VERSION} {len(wanted)}" or len(lines) != len(wanted):
-            said = f"begins with {head!r} and has {len(lines):,} lines"
-            self._add(f"{file} {said}; the order draws {len(wanted):,} photos")
-            return
+            data = read_regular(self._folder / file, _LONGEST_LINE * (len(rows) + 1))
+        except OSError as error:
+            self._add(f"{file} cannot be read ({error.strerror})")
+            return b""
+        # Only a newline ends a line: DALI refuses what Python's splitlines would let pass.
+        head, *lines = data.decode("utf-8", "backslashreplace").split("\n")
+        wanted = [*self._lines(rows), ""]
+        if head != f"{DALI_INDEX_VERSION} {len(rows)}" or len(lines) != len(wanted):
+            said = f"begins with {head!r} and has {len(lines) - 1:,} lines"
+            self._add(f"{file} {said}; the order draws {len(rows):,} photos")
+            return data
         wrong = [number for number, line in enumerate(lines) if line != wanted[number]]
         if wrong:
             at = wrong[0]
             said = f"line {at + 2} is {lines[at]!r}, the order draws {wanted[at]!r}"
             self._add(f"{file}: {len(wrong):,} lines differ; {said}")
+        return data
 
     def _lines(self, rows: np.ndarray) -> list[str]:
         digits = label_digits(self._store.num_classes)

@@ -19,6 +19,7 @@ from shard_tools.photos.jpeg_header import read_header
 from shard_tools.photos.prepare import PhotoOptions, prepare
 from shard_tools.store.layout import LABEL, PHOTO
 from shard_tools.store.manifest import ShardInfo
+from shard_tools.store.problems import Findings, Problem
 from shard_tools.store.shard import (
     TAR_BLOCK,
     TAR_END,
@@ -27,7 +28,6 @@ from shard_tools.store.shard import (
     dali_index,
     photo_digest,
 )
-from shard_tools.verify.problems import Findings, Problem
 
 #: Columns of the samples table that a shard is checked against.
 COLUMNS = ["key", "label", "offset", "size", "width", "height", "xxh128"]

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from shard_tools.errors import StoreError
 from shard_tools.photos.decode import MAX_PIXELS
+from shard_tools.store.consistency import check_classes, check_manifest, check_samples
 from shard_tools.store.layout import (
     CLASSES,
     DUPLICATES,
@@ -23,18 +24,12 @@ from shard_tools.store.layout import (
     SAMPLES,
     WORK,
 )
+from shard_tools.store.problems import Findings, Problem
 from shard_tools.store.shard import label_digits
 from shard_tools.store.store import Store, read_store_csv
 from shard_tools.verify.index import check_indexes
-from shard_tools.verify.problems import Findings, Problem
+from shard_tools.verify.leakage import check_duplicates, check_leakage
 from shard_tools.verify.shard import COLUMNS, ShardTask, check_shard
-from shard_tools.verify.tables import (
-    check_classes,
-    check_duplicates,
-    check_leakage,
-    check_manifest,
-    check_samples,
-)
 from shard_tools.workers.executor import Executor
 
 _ENERGON = (".nv-meta", ".idx")
@@ -63,7 +58,7 @@ def verify_store(
     if not path.is_dir():
         raise StoreError(f"{path}: no such store folder; check the path")
     try:
-        store = Store.open(path)
+        store = Store.open(path, check=False)
     except StoreError as error:
         return [Problem(MANIFEST, "manifest", _words(error, path))]
     found = check_manifest(store.manifest)
@@ -74,7 +69,7 @@ def verify_store(
     found += _check_files(store)
     found += _check_tables(store, samples)
     found += _check_shards(store, samples, decode, executor, progress)
-    return sorted(found)
+    return sorted(set(found))  # several checks may meet one missing file
 
 
 def _words(error: StoreError, path: Path) -> str:
@@ -86,8 +81,7 @@ def _table(store: Store, name: str) -> tuple[pa.Table | None, list[Problem]]:
     try:
         return (store.samples() if name == SAMPLES else store.classes()), []
     except (StoreError, pa.ArrowException) as error:
-        text = str(error).removeprefix(f"{store.path}/{name}: ")
-        return None, [Problem(name, "files", text)]
+        return None, [Problem(name, "files", _of_file(store, name, StoreError(str(error))))]
 
 
 def _check_tables(store: Store, samples: pa.Table | None) -> list[Problem]:
@@ -131,11 +125,19 @@ def _check_rejected(store: Store) -> list[Problem]:
 
 
 def _check_files(store: Store) -> list[Problem]:
-    """Files that do not belong to the store, and leftovers of interrupted writing."""
+    """Files that are damaged or do not belong to the store, and what interrupted writing left."""
     known = {MANIFEST, CLASSES, SAMPLES, REJECTED, DUPLICATES, INDEX_DIR, _ENERGON[0]}
     for shard in store.manifest.shards:
         known |= {shard.name, shard.index_name, f"{shard.name}{_ENERGON[1]}"}
     found: list[Problem] = []
+    for info in store.manifest.files:
+        try:
+            store.content(info.name)
+        except StoreError as error:
+            found.append(Problem(info.name, "files", _of_file(store, info.name, error)))
+    listed = {info.name for info in store.manifest.files}
+    for name in {CLASSES, SAMPLES, REJECTED} - listed:
+        found.append(Problem(MANIFEST, "manifest", f"does not list {name}"))
     folders = [store.path, store.path / INDEX_DIR]
     for entry in sorted(
         entry for folder in folders if folder.is_dir() for entry in folder.iterdir()
@@ -149,7 +151,15 @@ def _check_files(store: Store) -> list[Problem]:
             found.append(Problem(name, "files", "not listed in the manifest"))
         elif name == INDEX_DIR and not entry.is_dir():
             found.append(Problem(name, "files", "is a file, not a folder"))
+        elif entry.parent != store.path and not entry.is_dir():
+            found.append(Problem(name, "files", "is a file; only folders belong there"))
     return found
+
+
+def _of_file(store: Store, name: str, error: StoreError) -> str:
+    """The message of an error without the path of the file."""
+    text = str(error).removeprefix(f"{store.path / name}: ")
+    return text.removesuffix("; build the store again")
 
 
 def _check_shards(
@@ -158,7 +168,8 @@ def _check_shards(
     shards = store.manifest.shards
     starts = np.cumsum([0, *(shard.samples for shard in shards)])
     columns = samples.select(COLUMNS) if samples is not None else None
-    limit = int(store.manifest.options.get("max_pixels") or MAX_PIXELS)
+    said = store.manifest.options.get("max_pixels")
+    limit = said if isinstance(said, int) else MAX_PIXELS
 
     def task(place: int) -> ShardTask:
         rows = None

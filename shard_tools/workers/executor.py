@@ -22,7 +22,7 @@ class Executor:
     kind: str = "local"
     """One of ``EXECUTORS``; with ``ray`` the cluster decides how many tasks run at a time."""
     address: str | None = None
-    """Of the Ray cluster; None for the one that ``RAY_ADDRESS`` names, else one started here."""
+    """Address of the Ray cluster; None: the one that ``RAY_ADDRESS`` names, or a new one here."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:

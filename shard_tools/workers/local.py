@@ -153,6 +153,7 @@ def _start_worker(done: Any, stop: Any, environment: dict[str, str]) -> None:
     _shared = done, stop
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent ends the work, and its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

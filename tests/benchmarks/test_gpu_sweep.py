@@ -20,15 +20,13 @@ def test_without_a_gpu_it_says_so(
 
 
 def test_each_setting_differs_from_the_base() -> None:
-    found = sweep.settings((800, 600))
+    found = sweep.settings()
     base = found.pop(sweep.BASE)
     assert all(setting != base for setting in found.values())
-    assert found["preallocation hints"].decoder["preallocate_width_hint"] == 800
+    assert found["preallocate"].decoder.preallocate
 
 
-def test_a_failure_is_reported_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.synchronize", lambda: None)
-
+def test_a_failure_is_reported_and_the_rest_goes_on() -> None:
     def broken() -> Iterator[int]:
         raise RuntimeError("no such engine\nmore")
         yield 0

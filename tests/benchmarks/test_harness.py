@@ -27,9 +27,11 @@ def test_every_contender_is_a_module() -> None:
 def test_measuring_ends_at_a_multiple_of_the_workers() -> None:
     taken = []
     batches = (taken.append(n) or range(10) for n in itertools.count())
-    found = measure(batches, seconds=0.0, multiple=3)
+    job = Job(Path("/a"), Path("/b"), workers=3, prefetch=4)
+    found = measure(batches, seconds=0.0, job=job)
+    assert len(taken) >= 13  # what lay ready when the clock started does not count
     assert found["photos"] in (0, 30)
-    found = measure(batches, seconds=0.001, multiple=3)
+    found = measure(batches, seconds=0.001, job=job)
     assert found["photos"] % 30 == 0
     assert found["photos"] > 0
 
@@ -44,7 +46,10 @@ def test_a_worker_measures_again_and_again(store: Path, tmp_path: Path) -> None:
     with Worker("glr_cpu", job, Path(sys.executable)) as worker:
         assert worker.ready.shape == [8, 3, 32, 32]
         rates = [worker.measure(0.05).rate for _ in range(2)]
+        assert worker.ready.axes["batch_size"] == [256, 128, 64, 32]
+        other = worker.measure(0.05, {"batch_size": 6, "workers": 1})
     assert min(rates) > 0
+    assert other.photos % 6 == 0
 
 
 def test_a_contender_that_fails_says_why(tmp_path: Path) -> None:

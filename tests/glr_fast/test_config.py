@@ -32,8 +32,12 @@ BAD = [
     (ModelConfig, {"name": ""}, "--model.name"),
     (ModelConfig, {"dropout": 1.0}, "--model.dropout"),
     (ModelConfig, {"freeze_epochs": -1}, "--model.freeze-epochs"),
+    (ModelConfig, {"sub_centers": 0}, "--model.sub-centers"),
+    (Config, {"loss": LossConfig(name="arcface")}, "--loss.name arcface"),
     (LossConfig, {"label_smoothing": 1.0}, "--loss.label-smoothing"),
     (LossConfig, {"scale": 0}, "--loss.scale"),
+    (LossConfig, {"tau": -1}, "--loss.tau"),
+    (LossConfig, {"angular_margin": 2}, "--loss.angular-margin"),
     (LossConfig, {"reweight_from": 1.5}, "--loss.reweight-from"),
     (LossConfig, {"reweight_beta": 1.0}, "--loss.reweight-beta"),
     (OptimConfig, {"epochs": 0}, "--optim.epochs"),
@@ -75,12 +79,54 @@ def test_recipes_build_and_survive_json(name: str) -> None:
         assert part in doc
 
 
+def test_recipes_of_both_networks_differ_in_the_network_only() -> None:
+    names = [name.removeprefix("resnet50_") for name in RECIPES if name.startswith("resnet50_")]
+    assert names == ["ce", "ldam", "ldam_drw", "logit_adjustment", "arcface"]
+    for name in names:
+        one, two = RECIPES[f"resnet50_{name}"](), RECIPES[f"efficientnet_b0_{name}"]()
+        model = replace(one.model, name="efficientnet_b0")
+        assert replace(one, model=model, out=two.out) == two
+
+
+def test_recipes_are_the_published_forms() -> None:
+    """Label smoothing is no part of any formula but that of the baseline."""
+    found = {
+        name: (c.loss.name, c.model.head, c.scale, c.loss.label_smoothing, c.loss.reweight_from)
+        for name, recipe in RECIPES.items()
+        if (c := recipe()).model.name == "resnet50"
+    }
+    assert found == {
+        "resnet50_ce": ("ce", "linear", 1.0, 0.1, None),
+        "resnet50_ldam": ("ldam", "linear", 1.0, 0.0, None),
+        "resnet50_ldam_drw": ("ldam", "cosine", 30.0, 0.0, 0.8),
+        "resnet50_logit_adjustment": ("logit_adjustment", "linear", 1.0, 0.0, None),
+        "resnet50_arcface": ("arcface", "subcenter", 30.0, 0.0, None),
+    }
+
+
+@pytest.mark.parametrize(
+    ("head", "scale", "parts"),
+    [("linear", None, (1, 1)), ("linear", 4.0, (1, 4)), ("cosine", None, (30, 1))],
+)
+def test_a_scale_is_applied_once(head: str, scale: float | None, parts: tuple) -> None:
+    model = ModelConfig(head=head)  # type: ignore[arg-type]
+    config = Config(model=model, loss=LossConfig(scale=scale))
+    assert (config.head_scale, config.logit_scale) == parts
+    assert config.head_scale * config.logit_scale == config.scale
+
+
 def test_json_keeps_paths_and_none() -> None:
     config = Config(model=ModelConfig(weights=Path("a/b.pth")), optim=OptimConfig(clip_norm=None))
     assert Config.from_json(config.to_json(), "x") == config
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"sed": 1}', '{"data": 3}'])
+WRONG = [
+    *("", "[]", '{"sed": 1}', '{"data": 3}', '{"seed": "1"}', '{"seed": true}', '{"seed": 1.5}'),
+    *('{"loss": {"name": "focal"}}', '{"model": {"name": 3}}', '{"optim": {"clip_norm": "none"}}'),
+]
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_a_foreign_config_is_one_line(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^run/config\.json: not a configuration"):
         Config.from_json(text, "run/config.json")
@@ -92,7 +138,7 @@ def test_every_field_is_a_flag() -> None:
     for name, value in names.items():
         flag = f"--{name}"
         if isinstance(value, bool):
-            parse_train([flag if not value else flag.replace(".", ".no-")])
+            parse_train([flag if not value else ".no-".join(flag.rsplit(".", 1))])
         elif isinstance(value, int | float):
             parse_train([flag, str(value)])
 
@@ -120,6 +166,34 @@ def test_resume_alone_takes_the_runs_own_options(tmp_path: Path) -> None:
     config = parse_train(["--resume", "--out", str(tmp_path)])
     assert config == replace(begun, resume=True)
     assert parse_train(["--resume", f"--out={tmp_path}", "--seed", "6"]).seed == 6
+    none = ["--resume", "--out", str(tmp_path / "none")]  # a first start with --resume
+    recipe = RECIPES["resnet50_ce"]()
+    assert parse_train(none) == replace(recipe, out=tmp_path / "none", resume=True)
+    assert parse_train(["--resume"]) == replace(recipe, resume=True)
+
+
+def test_a_file_of_options_then_flags(tmp_path: Path) -> None:
+    file = tmp_path / "best.json"
+    begun = replace(RECIPES["resnet50_ldam"](), out=tmp_path, seed=5, resume=True)
+    file.write_text(begun.to_json())
+    config = parse_train(["--config", str(file), "--out", "new", "--seed=6"])
+    assert config == replace(begun, out=Path("new"), seed=6, resume=False)
+
+
+def test_files_that_are_no_options_are_one_line(tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_bytes(b"\xff\x00")
+    for arguments, said in (
+        (["--config", str(tmp_path)], r"a folder; give a file, such as .*config\.json"),
+        (["--config", str(tmp_path / "no.json")], "cannot be read .No such file"),
+        (["--config", str(other)], "not a text file"),
+        (["--config", "a", "--recipe", "b"], "take one of them"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            parse_train(arguments)
+    other.write_text('{"optim": {"epochs": "ten"}}')
+    with pytest.raises(ConfigError, match="epochs is 'ten', which is not a whole number"):
+        parse_train(["--config", str(other)])
 
 
 UNKNOWN = [

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from glr_fast.config import LossConfig
+from glr_fast.errors import ConfigError
 from glr_fast.losses import (
     LDAM,
     CrossEntropy,
@@ -74,6 +75,64 @@ def test_ldam_equals_the_authors_code(problem: tuple[int, int, int, float]) -> N
     torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-5)
 
 
+extremes = st.tuples(
+    st.integers(2, 12), st.integers(0, 2**31), st.sampled_from([0.1, 1, 30, 80]), st.floats(0, 20)
+)
+
+
+@given(extremes)
+@settings(max_examples=100, deadline=None)
+def test_ldam_holds_at_extreme_logits_and_margins(
+    problem: tuple[int, int, float, float],
+) -> None:
+    """Value and gradient against float64, where the shortcut over the plain loss fails.
+
+    With a target 25 above the rest and a margin of 15, the plain cross-entropy rounds to the size
+    of its error, which the margin multiplies by e^15.
+    """
+    classes, seed, spread, constant = problem
+    random = np.random.default_rng(seed)
+    labels = torch.from_numpy(random.integers(0, classes, 6))
+    logits = torch.from_numpy((random.standard_normal((6, classes)) * spread).astype(np.float32))
+    logits[:3].scatter_add_(1, labels[:3, None], torch.full((3, 1), 1.5 * constant))
+    counts = torch.from_numpy(random.integers(1, 6000, classes))
+    mine = logits.clone().requires_grad_()
+    value = LDAM(counts, constant=constant)(mine, labels)
+    value.backward()
+    exact = logits.double().requires_grad_()
+    # In float32 as the loss has it, so that only its arithmetic is judged.
+    margins = ldam_margins(counts, constant=constant)[labels].double()
+    expected = F.cross_entropy(
+        exact - F.one_hot(labels, classes) * margins[:, None], labels, reduction="none"
+    ).mean()
+    expected.backward()
+    assert exact.grad is not None
+    assert value.item() == pytest.approx(expected.item(), rel=1e-5, abs=1e-5)
+    torch.testing.assert_close(mine.grad, exact.grad.float(), rtol=1e-4, atol=2e-6)
+
+
+def test_ldam_makes_no_copy_of_float32_logits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the cross-entropy gets is the logits' own memory, also for gradients through a layer."""
+    seen = []
+    plain = F.cross_entropy
+    monkeypatch.setattr(
+        F, "cross_entropy", lambda z, *a, **k: seen.append(z.data_ptr()) or plain(z, *a, **k)
+    )
+    layer = torch.nn.Linear(4, 3)
+    logits = layer(torch.randn(5, 4))
+    LDAM(torch.tensor([9, 3, 1]))(logits, torch.tensor([0, 1, 2, 0, 1])).backward()
+    assert seen == [logits.data_ptr()]
+    assert layer.weight.grad is not None
+
+
+def test_logits_are_restored_also_after_an_error() -> None:
+    logits = torch.randn(4, 3)
+    before = logits.clone()
+    with pytest.raises(TypeError):
+        LDAM(torch.tensor([9, 3, 1]))(logits, torch.tensor([0, 1, 2, 0]), weights=3)  # type: ignore[arg-type]
+    assert torch.equal(logits, before)
+
+
 def test_ldam_gradient_is_that_of_the_formula() -> None:
     torch.manual_seed(0)
     logits = torch.randn(6, 5, dtype=torch.float64)
@@ -133,6 +192,23 @@ def test_scale_multiplies_logits() -> None:
     torch.testing.assert_close(CrossEntropy(scale=30)(logits, labels), expected)
 
 
+@pytest.mark.parametrize("name", ["ce", "ldam", "logit_adjustment", "arcface"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_scale_in_the_head_is_the_scale_of_the_loss(name: str, smoothing: float) -> None:
+    config = LossConfig(name=name, label_smoothing=smoothing)  # type: ignore[arg-type]
+    counts, labels = torch.tensor([50, 7, 1, 3]), torch.tensor([0, 1, 2, 3, 0, 1])
+    cosines = torch.rand(6, 4) * 2 - 1
+    outside = cosines.clone().requires_grad_()
+    inside = cosines.clone().requires_grad_()
+    weights = torch.tensor([0.5, 1.0, 2.0, 1.5])
+    one = build_loss(config, counts, 30.0)(outside, labels, weights)
+    two = build_loss(config, counts, 30.0, scaled=30.0)(inside * 30, labels, weights)
+    torch.testing.assert_close(one, two)
+    one.backward()
+    two.backward()
+    torch.testing.assert_close(outside.grad, inside.grad, rtol=1e-4, atol=1e-5)
+
+
 def test_effective_numbers_by_hand() -> None:
     counts = torch.tensor([1, 100, 0])
     weights = effective_number_weights(counts, beta=0.99)
@@ -159,3 +235,8 @@ def test_build_loss_takes_the_named_one() -> None:
     assert isinstance(ldam, LDAM)
     assert ldam.margins.max().item() == pytest.approx(0.3)
     assert ldam.scale == 30
+
+
+def test_an_unknown_loss_is_one_line() -> None:
+    with pytest.raises(ConfigError, match="unknown loss 'focal'; there are ce, ldam"):
+        build_loss(LossConfig(name="focal"), torch.tensor([1, 2]), 1.0)  # type: ignore[arg-type]

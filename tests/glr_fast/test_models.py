@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,9 @@ import torch
 from torch import nn
 
 from glr_fast import models
-from glr_fast.config import Config, ModelConfig, OptimConfig
+from glr_fast.config import ModelConfig, OptimConfig
 from glr_fast.data import normalise
 from glr_fast.errors import ConfigError
-from glr_fast.heads import CosineHead, classifier_name
-from glr_fast.model_card import ModelCard
 from glr_fast.optim import build_optimizer, parameter_groups, set_lr
 
 TINY = ModelConfig(name="test_resnet", pretrained=False)
@@ -66,6 +65,21 @@ def test_pth_with_wrappers_is_read(weights: Path, tmp_path: Path) -> None:
     assert torch.equal(a.state_dict()[name], b.state_dict()[name])
 
 
+def test_weights_of_a_tf_model_are_warned_of(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their tensors fit a model without ``tf_``, whose padding and epsilon differ."""
+    build(weights=weights)
+    assert not capsys.readouterr().err
+    folder = tmp_path / "models--timm--tf_efficientnet_b0.ns_jft_in1k"
+    folder.mkdir()
+    shutil.copy(weights, folder / "model.safetensors")
+    build(weights=folder / "model.safetensors")
+    said = capsys.readouterr().err
+    assert said.startswith(f"warning: --model.weights {folder}")
+    assert said.count("\n") == 1
+
+
 def test_weights_of_another_architecture_name_the_mismatches(weights: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         build(name="test_efficientnet", weights=weights)
@@ -109,14 +123,21 @@ def test_no_hub_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch
         build(pretrained=True, name="resnet18")
 
 
-def test_cosine_head_is_bounded_and_float32_under_autocast() -> None:
-    model = build(6, head="cosine")
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = model(torch.randn(3, 3, 64, 64))
-    assert out.dtype == torch.float32
-    assert out.abs().max() <= 1 + 1e-5
-    head = model.get_submodule(classifier_name(model))
-    assert isinstance(head, CosineHead)
+def test_adamw_is_fused_and_updates_as_the_plain_one() -> None:
+    torch.manual_seed(0)
+    model, other = build(4), build(4)
+    other.load_state_dict(model.state_dict())
+    fused = build_optimizer(OptimConfig(lr=0.01), model)
+    plain = torch.optim.AdamW(parameter_groups(OptimConfig(lr=0.01), other), lr=0.01, fused=False)
+    assert fused.defaults["fused"] is True
+    images = torch.randn(4, 3, 64, 64)
+    for _ in range(3):
+        for net, optimizer in ((model, fused), (other, plain)):
+            net(images).logsumexp(1).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
 
 
 def test_frozen_backbone_keeps_weights_and_statistics() -> None:
@@ -173,18 +194,6 @@ def test_normalise_by_hand() -> None:
         expected = (images[:, channel].double() / 255 - mean[channel]) / std[channel]
         torch.testing.assert_close(out[:, channel].double(), expected, rtol=1e-5, atol=1e-5)
     assert out.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_card_round_trip_builds_the_same_shape() -> None:
-    config = Config(model=ModelConfig(name="test_resnet", pretrained=False, head="cosine"))
-    model = models.build_model(config.model, 9)
-    card = ModelCard.of(model, config, 9)
-    again = ModelCard.from_json(card.to_json(), "x")
-    assert again == card
-    assert again.logit_scale == 30
-    again.build().load_state_dict(model.state_dict())
-    with pytest.raises(ConfigError, match=r"file\.json: not a model card"):
-        ModelCard.from_json("{}", "file.json")
 
 
 @pytest.mark.slow

@@ -80,6 +80,13 @@ def test_max_steps_ends_the_run_but_not_the_schedule() -> None:
     assert schedule(max_steps=99).last == 40
 
 
+def test_steps_and_shares_are_exact() -> None:
+    """27 / 13 epochs of 13 steps are 27.000000000000004 steps, and 0.7 * 10 epochs over 7."""
+    assert all(schedule(13, max_steps=steps).last == steps for steps in range(1, 52))
+    config = Config(loss=LossConfig(reweight_from=0.07), optim=OptimConfig(epochs=100))
+    assert Schedule.of(config, 13).reweighted_from == 7 * 13
+
+
 def test_less_than_one_update_is_refused() -> None:
     config = replace(Config(), optim=OptimConfig(epochs=1, accumulate_steps=8))
     with pytest.raises(ConfigError, match="accumulate-steps 8: the whole run has 5 batches"):

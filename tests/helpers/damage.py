@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from shard_tools.store.layout import SAMPLES_SCHEMA
+from shard_tools.store.seal import FileInfo, digest, seal
 from shard_tools.store.shard import TAR_END, IndexEntry, class_member, dali_index, tar_member
 from shard_tools.store.store import Store
 from tests.helpers.photos import encoded, picture
@@ -31,7 +33,31 @@ def edit(path: Path, change: Callable[[bytearray], object]) -> None:
 def manifest(store: Path, change: Callable[[dict], object]) -> None:
     raw = json.loads((store / "manifest.json").read_text())
     change(raw)
-    (store / "manifest.json").write_text(json.dumps(raw))
+    (store / "manifest.json").write_text(seal(raw))
+
+
+def reseal(store: Path) -> None:
+    """Give manifest and indexes the digests of what is there, as whoever means harm would."""
+    for file in store.glob("index/*/index.json"):
+        raw = json.loads(file.read_text())
+        for epoch in raw["epochs"] if isinstance(raw, dict) else []:
+            epoch["xxh128"] = digest((file.parent / epoch["order"]).read_bytes())
+            indexes = [file.parent / name for name in epoch["indexes"]]
+            content = b"".join(index.read_bytes() for index in indexes if index.exists())
+            epoch["indexes_xxh128"] = digest(content)
+        if isinstance(raw, dict):
+            file.write_text(seal(raw))
+    try:
+        raw = json.loads((store / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return
+    files = [store / info["name"] for info in raw["files"]]
+    if (store / "duplicates.csv").exists():
+        files.append(store / "duplicates.csv")
+    there = {file.name: file.read_bytes() for file in files if file.exists()}
+    kept = [info for info in raw["files"] if info["name"] not in there]
+    raw["files"] = [*kept, *(asdict(FileInfo.of(name, there[name])) for name in sorted(there))]
+    (store / "manifest.json").write_text(seal(raw))
 
 
 def column(store: Path, table: str, name: str, change: Callable[[list], object]) -> None:
@@ -98,6 +124,7 @@ def repack(store: Path, photo: bytes) -> None:
         "index_sha256": hashlib.sha256((store / IDX).read_bytes()).hexdigest(),
     }
     manifest(store, lambda raw: raw["shards"][0].update(sums))
+    reseal(store)
     shutil.rmtree(store / "index")
 
 
@@ -109,15 +136,29 @@ def truncated_photo(store: Path) -> None:
 
 def leak(store: Path) -> None:
     """Give a photo of test the bytes of one of train, everywhere."""
-    digest = sample(store)["xxh128"]
+    same = sample(store)["xxh128"]
     last = len(Store.open(store).samples()) - 1
-    column(store, "samples", "xxh128", put(last, digest))
+    column(store, "samples", "xxh128", put(last, same))
 
 
 def copies(store: Path) -> None:
     last = len(Store.open(store).samples()) - 1
     keys = [sample(store)["key"], sample(store, last)["key"]]
     (store / "duplicates.csv").write_text(f"group,key\n1,{keys[0]}\n1,{keys[1]}\n")
+
+
+def index_json(store: Path, change: Callable[[dict], object]) -> None:
+    file = store / "index/even/index.json"
+    raw = json.loads(file.read_text())
+    change(raw)
+    file.write_text(seal(raw))
+
+
+#: Damage that is only seen by digests: sealed again, it would not be damage.
+SEEN_BY_DIGEST = {"bytes after an order", "a byte of the classes", "a byte of the manifest"}
+#: Damage that sealing again would undo, or trip over.
+UNSEALED = SEEN_BY_DIGEST | {"no manifest", "manifest not JSON", "other version", "index outside"}
+UNSEALED |= {"order outside", "index file gone", "shard outside", "list of duplicates gone"}
 
 
 def index_line(store: Path, old: str, new: str) -> None:
@@ -138,12 +179,21 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "manifest counts": (lambda s: manifest(s, lambda m: m["counts"].update(val=99)), "manifest", "manifest.json", "counts.val is 99"),
     "manifest order": (lambda s: manifest(s, lambda m: m["shards"].reverse()), "manifest", "manifest.json", "order train, val, test"),
     "shard listed twice": (lambda s: manifest(s, lambda m: m["shards"].insert(0, m["shards"][0])), "manifest", "manifest.json", "listed twice"),
-    "shard outside": (lambda s: manifest(s, lambda m: m["shards"][0].update(name="../x.tar")), "manifest", "manifest.json", "'../x.tar'"),
+    "shard outside": (lambda s: manifest(s, lambda m: m["shards"][0].update(name="../x.tar")), "manifest", "manifest.json", "'../x.tar' is not the file name"),
+    "index outside": (lambda s: index_json(s, lambda m: m["epochs"][0]["shards"].__setitem__(0, "../../../x.tar")), "index", "index/even", "tars that are not of this store"),
+    "order outside": (lambda s: index_json(s, lambda m: m["epochs"][0].update(order="../../x.npy")), "index", "index/even", "the order of epoch 0 is"),
+    "file in the index": (lambda s: (s / "index/even/x.idx").touch(), "index", "index/even", "not listed in index.json: x.idx"),
+    "file beside the indexes": (lambda s: (s / "index/x.idx").touch(), "files", "index/x.idx", "only folders belong there"),
+    "idx with a vertical tab": (lambda s: edit(next((s / "index/even/epoch-0001").glob("*.idx")), lambda d: d.__setitem__(d.rindex(b"\n", 0, -1), 11)), "index", "index/even", "has .* lines; the order draws"),
+    "list of duplicates gone": (lambda s: (s / "duplicates.csv").unlink(), "files", "duplicates.csv", "No such file"),
+    "bytes after an order": (lambda s: edit(s / "index/even/epoch-0000.npy", lambda d: d.append(0)), "index", "index/even", "not what was written"),
+    "a byte of the classes": (lambda s: edit(s / "classes.parquet", lambda d: d.__setitem__(9, d[9] ^ 1)), "files", "classes.parquet", "not what was written"),
+    "a byte of the manifest": (lambda s: edit(s / "manifest.json", lambda d: d.__setitem__(d.index(b"kaggle"), 75)), "manifest", "manifest.json", "damaged or edited"),
     "no tar": (lambda s: (s / TAR).unlink(), "files", TAR, "missing"),
     "no idx": (lambda s: (s / IDX).unlink(), "files", IDX, "missing"),
     "no samples": (lambda s: (s / "samples.parquet").unlink(), "files", "samples.parquet", "missing"),
     "no classes": (lambda s: (s / "classes.parquet").unlink(), "files", "classes.parquet", "missing"),
-    "no rejected": (lambda s: (s / "rejected.csv").unlink(), "files", "rejected.csv", "missing"),
+    "no rejected": (lambda s: (s / "rejected.csv").unlink(), "files", "rejected.csv", "No such file"),
     "samples not parquet": (lambda s: (s / "samples.parquet").write_bytes(b"x" * 99), "files", "samples.parquet", "cannot be read"),
     "another file": (lambda s: (s / "notes.txt").touch(), "files", "notes.txt", "not listed in the manifest"),
     "half-written file": (lambda s: (s / ".val-000000.tar.7.tmp").touch(), "files", ".val-000000.tar.7.tmp", "half-written"),
@@ -190,7 +240,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "index line": (lambda s: index_line(s, "jpg ", "jpg 1"), "index", "index/even", "lines differ; line 2"),
     "index count": (lambda s: index_line(s, "v1.2 ", "v1.2 1"), "index", "index/even", "the order draws"),
     "index file gone": (lambda s: next((s / "index/even/epoch-0001").glob("*.idx")).unlink(), "index", "index/even", "cannot be read"),
-    "index.json": (lambda s: (s / "index/even/index.json").write_text("[]"), "index", "index/even", "not version 1 of glr-index"),
+    "index.json": (lambda s: (s / "index/even/index.json").write_text("[]"), "index", "index/even", "not a file of the format glr-index"),
     "order": (other_order, "index", "index/even", "other tars than the order draws"),
     "order out of its split": (lambda s: np.save(s / "index/even/epoch-0000.npy", np.load(s / "index/even/epoch-0000.npy") + 20), "index", "index/even", "not of split train"),
 }  # fmt: skip

@@ -30,6 +30,8 @@ class Server(ThreadingHTTPServer):
         self.tags = True
         self.asked: list[tuple[str, str, str | None]] = []
         """Method, path and Range of each request."""
+        self.passwords: list[str] = []
+        """What requests were authorized by."""
 
     def add(self, name: str, data: bytes) -> None:
         """A tar with its md5, or a label file."""
@@ -53,6 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         span = self.headers.get("Range")
+        self.server.passwords.append(self.headers.get("Authorization", ""))
         self.server.asked.append((self.command, self.path, span))
         data = self.server.files.get(self.path)
         if data is None:
@@ -128,7 +131,8 @@ def server() -> Iterator[Server]:
     made = Server()
     rng = np.random.default_rng(0)
     for name, size in (*((name, 3_000) for name in METADATA), (TARS[0], 400_000), (TARS[1], 5_000)):
-        made.add(name, rng.bytes(size))
+        head = b"id,url,landmark_id\n" if name in METADATA else b""
+        made.add(name, head + rng.bytes(size - len(head)))
     threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield made
     made.shutdown()

@@ -13,9 +13,10 @@ import xxhash
 
 def read_store(folder):
     """Yield split, key, label, landmark_id, name of the class and JPEG of every photo."""
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    if (manifest["format"], manifest["version"]) != ("glr-store", 3):
-        raise ValueError("not a store of format version 3")
+    manifest = sealed(folder / "manifest.json", "glr-store", 4)
+    for file in manifest["files"]:
+        if file["xxh128"] != xxhash.xxh3_128_hexdigest((folder / file["name"]).read_bytes()):
+            raise ValueError(f"{file['name']} is damaged")
     classes = pq.read_table(folder / "classes.parquet").to_pylist()
     samples = iter(pq.read_table(folder / "samples.parquet").to_pylist())
     digits = max(len(str(len(classes) - 1)), 1)
@@ -49,12 +50,25 @@ def read_store(folder):
 def read_epoch(folder, name, epoch):
     """Rows of the samples table that an epoch of an index folder draws, in order."""
     index = folder / "index" / name
-    described = json.loads((index / "index.json").read_text(encoding="utf-8"))
-    if (described["format"], described["version"]) != ("glr-index", 1):
-        raise ValueError("not an index of format version 1")
-    data = (index / described["epochs"][epoch]["order"]).read_bytes()
+    listed = sealed(index / "index.json", "glr-index", 2)["epochs"][epoch]
+    data = (index / listed["order"]).read_bytes()
+    indexes = b"".join((index / name).read_bytes() for name in listed["indexes"])
+    for content, digest in ((data, "xxh128"), (indexes, "indexes_xxh128")):
+        if xxhash.xxh3_128_hexdigest(content) != listed[digest]:
+            raise ValueError(f"epoch {epoch} of {name} is damaged")
     start = 10 + int.from_bytes(data[8:10], "little")  # as every .npy file of version 1
     return array("q", data[start:]).tolist()
+
+
+def sealed(file, kind, version):
+    data = file.read_bytes()
+    raw = json.loads(data.decode("utf-8"))
+    if (raw["format"], raw["version"]) != (kind, version):
+        raise ValueError(f"{file} is not of version {version} of {kind}")
+    head, seal, tail = data.rpartition(raw["xxh128"].encode())
+    if xxhash.xxh3_128_hexdigest(head + b"0" * 32 + tail).encode() != seal:
+        raise ValueError(f"{file} is damaged")
+    return raw
 
 
 def checked(file, sha256):

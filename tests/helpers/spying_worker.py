@@ -8,7 +8,8 @@ import sys
 import torch
 import torch.distributed
 
-from glr_fast.command_line import parse_train, run_command
+from glr_fast.command_exit import run_command
+from glr_fast.command_line import parse_train
 from glr_fast.data import Batch
 from glr_fast.run_start import open_accelerator
 from glr_fast.trainer import Trainer

@@ -8,15 +8,18 @@ from pathlib import Path
 from tests.helpers.photos import jpeg
 
 
-def tree(root: Path, paths: Iterable[str]) -> Path:
-    """Files under a folder: another photo at each path, text where the suffix is of text."""
+def tree(root: Path, paths: Iterable[str], data: bytes | None = None) -> Path:
+    """Files under a folder: another photo at each path, text where the suffix is of text.
+
+    Photos that nobody will open may all be ``data``.
+    """
     for number, path in enumerate(paths):
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix in (".txt", ".json", ".csv", ".md", ".DS_Store", ""):
             file.write_text("{}")
         else:
-            file.write_bytes(jpeg(number, 40, 30))
+            file.write_bytes(jpeg(number, 40, 30) if data is None else data)
     return root
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from shard_tools.sampling.index_files import IndexOptions, write_index
+from shard_tools.sources import LAYOUTS, SourceOptions
 from tests.conftest import REPOSITORY
 from tests.helpers import format_reader
 from tests.helpers.format_reader import read_epoch, read_store
 from tests.helpers.photos import add_photo, built, kaggle
+from tests.helpers.trees import numbered, tree
 
 PAGE = (REPOSITORY / "docs" / "format.md").read_text()
 
@@ -69,6 +72,27 @@ def test_the_reader_refuses_a_damaged_tar(store: Path, tmp_path: Path) -> None:
         list(read_store(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "classes.parquet", "samples.parquet", "rejected.csv"]
+)
+def test_the_reader_refuses_a_damaged_small_file(store: Path, tmp_path: Path, name: str) -> None:
+    copy = Path(shutil.copytree(store, tmp_path / "copy"))
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(ValueError, match=rf"{name} is damaged|line \d+ column"):
+        list(read_store(copy))
+
+
+@pytest.mark.parametrize("name", ["epoch-0001.npy", "epoch-0001/train-000000.idx"])
+def test_the_reader_refuses_a_damaged_index(store: Path, tmp_path: Path, name: str) -> None:
+    copy = Path(shutil.copytree(store, tmp_path / "copy"))
+    with (copy / "index/even" / name).open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(ValueError, match="epoch 1 of even is damaged"):
+        read_epoch(copy, "even", 1)
+
+
 def test_the_reader_is_short_and_shares_no_code() -> None:
     tree = ast.parse(Path(format_reader.__file__).read_text())
     imported = [
@@ -84,11 +108,29 @@ def test_the_reader_is_short_and_shares_no_code() -> None:
     assert (reader.end_lineno or 0) - reader.lineno < 40
 
 
+def test_the_page_names_what_rare_options_add(tmp_path: Path) -> None:
+    paths = numbered("a", "b", photos=6)
+    root, table = tree(tmp_path / "p", paths), tmp_path / "t.csv"
+    rows = [f"{path},{path[0]},u{n // 2},1" for n, path in enumerate(paths)]
+    table.write_text("\n".join(["img,label,user,year", *rows]) + "\n")
+    columns = (("path", "img"),)
+    how = SourceOptions(columns=columns, root=root, group_by="user", carry=("year",))
+    one = built(table, tmp_path / "one", reading=how, only_classes=("a", "b"))
+    more = {"classes_of": one, "splits": (0.0, 0.0, 1.0), "exclude_classes": ("b",)}
+    two = built(root, tmp_path / "two", reading=SourceOptions(classes="path"), **more)
+    for out in (one, two):
+        manifest = json.loads((out / "manifest.json").read_text())
+        names = {*manifest["options"], *manifest["notes"], manifest["source"]["kind"]}
+        assert [name for name in sorted(names) if f"`{name}`" not in PAGE] == []
+    assert all(f"`{name}`" in PAGE for name in LAYOUTS)
+
+
 def test_the_page_names_everything_that_is_there(store: Path) -> None:
     manifest = json.loads((store / "manifest.json").read_text())
     index = json.loads((store / "index/even/index.json").read_text())
     names = {*manifest, *manifest["options"], *manifest["counts"], *manifest["notes"]}
     names |= {*manifest["source"], *manifest["shards"][0], *index, *index["epochs"][0]}
+    names |= set(manifest["files"][0])
     for table in ("classes", "samples"):
         names |= set(pq.read_schema(store / f"{table}.parquet").names)
     missing = sorted(name for name in names if f"`{name}`" not in PAGE)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +14,12 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from glr_fast.checkpoint import checkpoint_folders, newest_checkpoint
+from glr_fast.checkpoint import checkpoint_folders
 from glr_fast.config import Config, DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig
 from glr_fast.data import Batch, Store, StoreError
 from glr_fast.errors import ConfigError, TrainingError
-from glr_fast.evaluate import evaluate
 from glr_fast.evaluate_options import EvaluateOptions
+from glr_fast.evaluation import evaluate
 from glr_fast.run_start import open_accelerator
 from glr_fast.trainer import Trainer, train
 from tests.helpers.runs import read_metrics
@@ -85,9 +82,7 @@ def test_a_resumed_run_equals_the_whole_one_to_the_bit(
     for stop, checkpoint in ((5, 4), (11, 8), (19, 16)):
         with pytest.raises(KeyboardInterrupt):
             train_until(replace(part, resume=True), stop)
-        newest = checkpoint_folders(part.out)[-1]
-        assert newest.name == f"step-{checkpoint:08d}"
-        (newest / "random_states_0.pkl").unlink()  # a new process of a grown run has none either
+        assert checkpoint_folders(part.out)[-1].name == f"step-{checkpoint:08d}"
     done = train(replace(part, resume=True))
     names = ("train/loss", "train/accuracy", "train/lr", "train/grad_norm")
     resumed, expected = figures(part.out, *names), figures(wanted.out, *names)
@@ -96,28 +91,6 @@ def test_a_resumed_run_equals_the_whole_one_to_the_bit(
     assert figures(part.out, "val/loss")[-1] == figures(wanted.out, "val/loss")[-1]
     for name, value in done.bare_model.state_dict().items():
         assert torch.equal(value, weights[name]), name
-
-
-def test_a_killed_run_continues(whole: tuple[Config, dict[str, Any]], tmp_path: Path) -> None:
-    """SIGKILL at any moment leaves whole checkpoints only."""
-    wanted, _ = whole
-    out = tmp_path / "run"
-    out.mkdir()
-    (out / "config.json").write_text(replace(wanted, out=out).to_json())
-    command = [sys.executable, "launch/train.py", "--resume", "--out", str(out)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while newest_checkpoint(out) is None and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    for folder in checkpoint_folders(out):
-        assert (folder / "trainer.json").is_file()
-        assert (folder / "optimizer.bin").is_file()
-    train(replace(wanted, out=out, resume=True))
-    # Another process, so perhaps other vector units in use: equal threads give equal bits here.
-    assert figures(out, "train/loss") == figures(wanted.out, "train/loss")
 
 
 def test_evaluation_writes_table_and_figures(
@@ -201,9 +174,6 @@ def test_resume_refuses_another_run(
         said = "has 6 classes" if name == "classes" else "another store"
         with pytest.raises(ConfigError, match=said):
             train(replace(wanted, data=replace(wanted.data, store=out)))
-    options = EvaluateOptions(run=wanted.out, store=tmp_path / "classes", out=tmp_path / "e")
-    with pytest.raises(ConfigError, match="trained on 6 classes"):
-        evaluate(options)
 
 
 def test_a_finished_run_resumes_into_nothing(whole: tuple[Config, dict[str, Any]]) -> None:
@@ -215,8 +185,13 @@ def test_a_finished_run_resumes_into_nothing(whole: tuple[Config, dict[str, Any]
 def test_bad_input_is_refused_before_anything_is_written(store: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     base = config(store, out)
-    with pytest.raises(StoreError, match="larger than the split"):
-        train(replace(base, data=replace(base.data, batch_size=4000)))
+    size = replace(base.data, image_size=100)
+    with pytest.raises(ConfigError, match=r"--data\.image-size 100: test_vit cannot take images"):
+        train(replace(base, data=size, model=ModelConfig(name="test_vit", pretrained=False)))
+    (tmp_path / "file").write_text("")
+    for place, said in (("file", "not a folder"), ("file/run", "cannot be written to")):
+        with pytest.raises(ConfigError, match=f"--out .*{place}.*{said}"):
+            train(replace(base, out=tmp_path / place))
     with pytest.raises(StoreError, match="no such store"):
         train(replace(base, data=replace(base.data, store=tmp_path / "none")))
     with pytest.raises(StoreError, match="unknown sampling policy"):
@@ -226,6 +201,17 @@ def test_bad_input_is_refused_before_anything_is_written(store: Path, tmp_path: 
     with pytest.raises(ConfigError, match="no such run folder"):
         evaluate(EvaluateOptions(run=out, store=store))
     assert not out.exists()
+
+
+def test_a_batch_larger_than_the_split_is_lowered(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = config(store, tmp_path / "run", run=RunConfig(max_steps=2, eval_every=0))
+    done = train(replace(base, data=replace(base.data, batch_size=4000)))
+    photos = len(Store.open(store).split_rows("train"))
+    assert done.config.data.batch_size == photos
+    said = f"--data.batch-size 4000 is larger than the training split ({photos} photos): taking"
+    assert said in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(store: Path, tmp_path: Path) -> None:
@@ -270,7 +256,9 @@ def test_nothing_is_read_back_between_log_lines(
 
         def call(self: torch.Tensor, *arguments: Any, **options: Any) -> Any:
             frame = sys._getframe(1)
-            if "glr_fast" in frame.f_code.co_filename:
+            place = frame.f_code.co_filename
+            # Decoders fill arrays in the host's memory: those are no device's.
+            if "glr_fast" in place and "glr_fast/data/backends" not in place:
                 reads.append(f"{name} in {frame.f_code.co_name}")
             return original(self, *arguments, **options)
 

@@ -9,15 +9,17 @@ import pytest
 FACES = {
     "build": "BuildInterruptedError BuildOptions Summary build_store preview",
     "cli": "main",
+    "demo_photos": "long_tail write_album write_kaggle_dataset",
     "duplicates": "DUPLICATE_MODES deduplicated",
     "fetch": "FetchOptions fetch parse_shards",
     "files": "atomic_open is_remote location sha256_file write_text",
-    "photos": "CHECKS MAX_PIXELS Photo PhotoOptions prepare read_header",
+    "photos": "CHECKS FORMATS MAX_PIXELS Photo PhotoOptions prepare read_header",
     "report": "collect write_report",
     "sampling": "POLICIES IndexOptions Stream epoch_order parse_policy policy_at stream_key "
     "windowed write_index",
-    "sources": "LAYOUTS Layout PhotoReader Records SourceOptions detect_layout read_source",
-    "store": "SPLITS EpochIndex Manifest ShardInfo Store",
+    "sources": "LAYOUTS Layout PhotoReader Records SourceOptions Unlabelled detect_layout files_of "
+    "is_container list_photos read_source",
+    "store": "SPLITS EpochIndex Manifest ShardInfo Store read_photo",
     "verify": "Problem verify_store",
     "workers": "EXECUTORS Executor run_tasks",
 }

@@ -50,6 +50,7 @@ class CpuBackend:
         image_size: side of the square images, pixels.
         threads: threads that decode.
         queue_depth: batches that are worked on ahead of the one handed out.
+        pinned: put the images into page-locked memory, from which a GPU takes them by itself.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class CpuBackend:
         image_size: int,
         threads: int,
         queue_depth: int = 2,
+        pinned: bool = False,
     ) -> None:
         # The threads are ours: OpenCV's own would only get in their way.
         cv2.setNumThreads(1)
@@ -67,7 +69,8 @@ class CpuBackend:
             supply.bad_photos,
             supply.timings,
         )
-        self._buffers = BufferPool((batch_size, image_size, image_size, 3))
+        shape = batch_size, image_size, image_size, 3
+        self._buffers = PinnedBuffers(shape) if pinned else BufferPool(shape)
         self._depth = queue_depth
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="glr-decode")
         self._local = threading.local()
@@ -96,14 +99,15 @@ class CpuBackend:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _start(self, plan: BatchPlan) -> _Task:
-        out = self._buffers.take(len(plan))
+        images = self._buffers.take(len(plan))
+        out = images.numpy()
         with self._timings.span("source_s"):
             encoded = self._reader.encoded(plan.rows)
         parts = [
             self._threads.submit(self._decode_part, plan, encoded, out, first)
             for first in range(0, len(plan), _CHUNK)
         ]
-        return _Task(plan, torch.from_numpy(out), parts)
+        return _Task(plan, images, parts)
 
     def _next(self, ahead: deque[_Task]) -> tuple[BatchPlan, torch.Tensor]:
         done = self._finish(ahead.popleft())
@@ -160,12 +164,27 @@ class BufferPool:
         self._shape = shape
         self._free: deque[np.ndarray] = deque()
 
-    def take(self, count: int) -> np.ndarray:
-        """An array of ``count`` entries of the pool's shape, contents undefined, uint8."""
+    def take(self, count: int) -> torch.Tensor:
+        """A tensor of ``count`` entries of the pool's shape, contents undefined, uint8."""
         try:
             whole = self._free.pop()
         except IndexError:
             whole = np.empty(self._shape, np.uint8)
         part = whole[:count]
         weakref.finalize(part, self._free.append, whole)
-        return part
+        return torch.from_numpy(part)
+
+
+class PinnedBuffers:
+    """Page-locked tensors for batches.
+
+    PyTorch keeps them for the next batch by itself, and only when the GPU has read the last one: a
+    pool of ours would hand out a buffer that is still being copied.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+
+    def take(self, count: int) -> torch.Tensor:
+        """A tensor of ``count`` entries, contents undefined, uint8."""
+        return torch.empty((count, *self._shape[1:]), dtype=torch.uint8, pin_memory=True)

@@ -20,8 +20,9 @@ from nvidia.dali.types import DALIDataType, DALIImageType, DALIInterpType
 
 from glr_fast.data.backends.base import Supply
 from glr_fast.data.backends.cpu import CpuBackend
-from glr_fast.data.backends.jpeg_regions import can_be_read
+from glr_fast.data.backends.jpeg_regions import KnownHeaders, can_be_read
 from glr_fast.data.plan import BatchPlan
+from glr_fast.loader_options import DecoderOptions
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ class DaliBackend:
         device: ``cpu`` or a CUDA device.
         threads: CPU threads that decode.
         colors: whether the plans change colours.
-        queue_depth: batches that are worked on ahead of the one handed out.
-        decoder_options: more arguments for DALI's decoder, such as ``hw_decoder_load``.
+        tuning: of queue and decoder; None takes the defaults.
+        largest: width and height that no photo exceeds, in pixels, for ``tuning.preallocate``.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class DaliBackend:
         device: torch.device,
         threads: int,
         colors: bool = False,
-        queue_depth: int = 2,
-        decoder_options: dict[str, Any] | None = None,
+        tuning: DecoderOptions | None = None,
+        largest: tuple[int, int] | None = None,
     ) -> None:
+        tuning = tuning or DecoderOptions()
         self._reader, self._bad_photos, self._timings = (
             supply.reader,
             supply.bad_photos,
@@ -63,6 +65,7 @@ class DaliBackend:
         # Decodes the batches that DALI loses: one bad photo ends the run of its whole batch.
         self._rescue = CpuBackend(supply, batch_size, image_size, threads=1, queue_depth=0)
         self._device = device
+        self._headers = KnownHeaders()
         self._plans: Iterator[BatchPlan] = iter(())
         # With what DALI was given: it reads the photos where they are, so they must stay.
         self._ahead: deque[tuple[BatchPlan, Any]] = deque()
@@ -70,11 +73,12 @@ class DaliBackend:
             batch_size=batch_size,
             num_threads=threads,
             device_id=_cuda_index(device),
-            prefetch_queue_depth=queue_depth,
+            prefetch_queue_depth=tuning.queue_depth,
             exec_dynamic=True,
         )
         with pipeline:
-            images = _define(self._next_inputs, image_size, device, colors, decoder_options or {})
+            how = decoder_arguments(tuning, device, largest)
+            images = _define(self._next_inputs, image_size, device, colors, how)
             pipeline.set_outputs(images)
         pipeline.build()
         self._pipeline: Pipeline | None = pipeline
@@ -109,14 +113,15 @@ class DaliBackend:
     def _rescued(self, error: RuntimeError) -> tuple[BatchPlan, torch.Tensor]:
         """The batch that DALI has just failed on, decoded photo by photo.
 
-        DALI goes on with the next batch (tried out with 2.4's default executor). What is no
-        failure to decode is raised on.
+        DALI continues with the next batch (tried out with 2.4's default executor). Any other
+        error than a failure to decode is raised again.
         """
         if not self._ahead or "decod" not in str(error).lower():
             raise error
         plan, _ = self._ahead.popleft()
         logger.warning("batch %d: DALI failed, decoding photo by photo: %s", plan.step, error)
         ((plan, images),) = self._rescue.decode(iter([plan]))
+        self._headers = KnownHeaders()  # good ones, but not all of the photos behind them
         return plan, images.to(self._device)
 
     def _drain(self) -> None:
@@ -136,7 +141,7 @@ class DaliBackend:
         self._pipeline.reset()
 
     def _stream(self) -> Any:
-        """The stream that the images are to be ready on: torch's own, so nobody waits."""
+        """The CUDA stream that the images must be ready on: torch's own, so that nothing waits."""
         return torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
 
     def _next_inputs(self) -> tuple[list[np.ndarray] | np.ndarray, ...]:
@@ -144,8 +149,12 @@ class DaliBackend:
         plan = next(self._plans)
         with self._timings.span("source_s"):
             encoded, boxes = self._reader.encoded(plan.rows), plan.edits.boxes.copy()
-            for index, row in enumerate(plan.rows.tolist()):
-                if self._bad_photos.is_bad(row) or not can_be_read(encoded[index], boxes[index]):
+            rows = plan.rows.tolist()
+            # Bad photos are never among the known.
+            for index in self._headers.unknown(plan.rows, boxes):
+                if self._bad_photos.is_bad(rows[index]) or not self._headers.read(
+                    rows[index], encoded[index], boxes[index]
+                ):
                     encoded[index], boxes[index] = self._stand_in(plan, index)
         start, shape = (np.ascontiguousarray(part) for part in np.split(boxes, 2, axis=1))
         inputs = encoded, start, shape, plan.edits.flips.astype(np.int32)
@@ -158,7 +167,7 @@ class DaliBackend:
         """What DALI is shown instead of a bad photo, which it must not see; and its box.
 
         Where DALI (2.4.0) cannot parse a header, its decoder throws while its threads still work on
-        other photos of the batch with what it had on its stack: the process may die of it.
+        other photos of the batch and use what was on its stack, which can kill the process.
         """
 
         def attempt(row: int, box: np.ndarray) -> np.ndarray | None:
@@ -169,6 +178,29 @@ class DaliBackend:
         if encoded is None:
             return _GREY, np.array([0, 0, *_GREY_SIZE], plan.edits.boxes.dtype)
         return encoded, plan.edits.boxes[index]
+
+
+def decoder_arguments(
+    tuning: DecoderOptions, device: torch.device, largest: tuple[int, int] | None
+) -> dict[str, Any]:
+    """What ``fn.decoders.image_slice`` is told about speed, memory and chroma.
+
+    Args:
+        tuning: what the user asks for.
+        device: where the images go; DALI's CPU decoder takes none of this.
+        largest: width and height that no photo exceeds, in pixels; None where that is not known.
+    """
+    if device.type != "cuda":
+        return {}
+    told: dict[str, Any] = {
+        "hw_decoder_load": tuning.hw_load,
+        "host_memory_padding": tuning.pinned_mib * 2**20,
+        "device_memory_padding": tuning.device_mib * 2**20,
+        "jpeg_fancy_upsampling": tuning.fancy_upsampling,
+    }
+    if tuning.preallocate and largest is not None:
+        told["preallocate_width_hint"], told["preallocate_height_hint"] = largest
+    return told
 
 
 def _cuda_index(device: torch.device) -> int | None:

@@ -16,7 +16,7 @@ from glr_fast.data.backends.dali import DaliBackend
 from glr_fast.data.backends.jpeg_regions import can_be_read
 from glr_fast.data.plan import BatchPlan
 from glr_fast.loader_options import BackendName
-from tests.helpers.loaders import FAST, batches
+from tests.helpers.loaders import FAST, batches, opened
 from tests.helpers.photos import jpeg
 
 PHOTO = jpeg(0, 40, 30)
@@ -41,6 +41,18 @@ def lose_tables(store: Path, row: int) -> str:
 
 
 Damage = Callable[[Path, int], str]
+
+
+def cut_off(shard: Path) -> None:
+    """In the middle. A new file in its place: a mapped one that is cut off kills the process."""
+    data = shard.read_bytes()
+    shard.unlink()
+    shard.write_bytes(data[: len(data) // 2])
+
+
+def appended(shard: Path) -> None:
+    with shard.open("ab") as file:
+        file.write(b"more")
 
 
 @pytest.mark.parametrize("harm", [damage, lose_tables])
@@ -147,14 +159,17 @@ def test_can_be_read(data: bytes, box: tuple[int, ...], wanted: bool) -> None:
 def test_a_shard_that_is_cut_off_costs_its_photos_only(
     copy: Path, tmp_path: Path, backend: BackendName
 ) -> None:
+    """Cut off after the loader was opened; a store with such a shard is not opened."""
     shard = copy / "train-000000.tar"
-    shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
     samples = Store.open(copy).samples(["shard", "offset", "size"]).to_pandas()
+    whole = len(Store.open(copy).split_rows("train"))
+    options = {"batch_size": whole, "image_size": 64, "bad_samples": tmp_path / "bad.csv"}
+    with opened(copy, "train", backend=backend, **options) as loader:
+        cut_off(shard)
+        found = [*loader.epoch(0), *loader.epoch(1)]
     end = samples["offset"] + samples["size"]
     gone = (samples["shard"] == shard.name) & (end > shard.stat().st_size)
     assert gone.sum() > 3
-    whole = len(Store.open(copy).split_rows("train"))
-    found = batches(copy, backend, bad_samples=tmp_path / "bad.csv", batch_size=whole)
     seen = set(np.concatenate([b.rows for b in found]).tolist())
     assert not seen & set(np.flatnonzero(gone))
     assert len(list(csv.DictReader((tmp_path / "bad.csv").open()))) == gone.sum()
@@ -170,7 +185,22 @@ def test_too_many_bad_photos_stop_with_a_word(copy: Path, backend: BackendName) 
 
 
 @pytest.mark.parametrize("backend", FAST)
-def test_a_missing_shard_is_named(copy: Path, backend: BackendName) -> None:
-    (copy / "train-000000.tar").unlink()
-    with pytest.raises(StoreError, match=r"train-000000\.tar: cannot be read \(No such file"):
-        batches(copy, backend)
+def test_a_shard_that_goes_missing_is_named(copy: Path, backend: BackendName) -> None:
+    with opened(copy, "train", backend=backend, batch_size=16, image_size=64) as loader:
+        (copy / "train-000000.tar").unlink()
+        with pytest.raises(StoreError, match=r"train-000000\.tar: cannot be read \(No such file"):
+            list(loader)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [(cut_off, r"has [\d,]+ bytes"), (Path.unlink, "missing"), (appended, r"has [\d,]+ bytes")],
+)
+def test_a_store_with_a_shard_of_another_size_is_not_opened(
+    copy: Path, harm: Callable[[Path], object], said: str
+) -> None:
+    """Minutes of training before such a shard is touched would be lost."""
+    harm(copy / "train-000000.tar")
+    with pytest.raises(StoreError, match=rf"train-000000\.tar: {said}, the .* glr-shard repair"):
+        batches(copy, "cpu")
+    assert batches(copy, "cpu", "test", batch_size=4)  # which draws nothing from it

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glr_fast.data.augment import DRAWS, Augmentation, erased_rectangles
-from glr_fast.data.erasing import erase
+from glr_fast.data.image_edits import erase
 from glr_fast.data.plan import DRAWS_PER_PLACE
 from tests.helpers.loaders import opened
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glr_fast.data import plan as plan_module
 from glr_fast.data.augment import Augmentation, Edits, rarity
 from glr_fast.data.plan import DRAWS_PER_PLACE, Plan, Rank, Samples, place_uniforms
 from shard_tools.errors import StoreError
@@ -109,6 +110,15 @@ def test_a_place_has_the_same_numbers_in_any_slice(first: int, count: int, skip:
     whole = place_uniforms(7, 3, first, count + skip)
     np.testing.assert_array_equal(whole[skip:], place_uniforms(7, 3, first + skip, count))
     assert whole.shape == (count + skip, DRAWS_PER_PLACE)
+
+
+def test_more_numbers_for_a_place_leave_those_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an edit that is added to the program would change the crops of every run."""
+    before = place_uniforms(7, 3, 100, 20)
+    monkeypatch.setattr(plan_module, "_STRETCHES", 2)
+    after = place_uniforms(7, 3, 100, 20)
+    np.testing.assert_array_equal(after[:, :DRAWS_PER_PLACE], before)
+    assert len(np.unique(after)) == after.size == 2 * before.size
 
 
 @pytest.mark.parametrize(

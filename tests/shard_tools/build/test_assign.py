@@ -1,4 +1,4 @@
-"""Splits of the source, splits by groups, choices of classes: what a build makes of them."""
+"""Splits of the source and splits by groups; the look before packing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shard_tools.build import BuildOptions, preview
 from shard_tools.build.assign import by_owner
+from shard_tools.build.tables import Summary
 from shard_tools.cli import main
 from shard_tools.errors import StoreError
 from shard_tools.sources import Records, SourceOptions
@@ -25,29 +26,29 @@ from tests.helpers.photos import add_photo, built, jpeg
 from tests.helpers.trees import numbered, tree
 
 
-def rows(store: Path, *columns: str) -> list[dict]:
+def rows_of(store: Path, *columns: str) -> list[dict]:
     return Store.open(store).samples(["path", "split", "landmark_id", *columns]).to_pylist()
 
 
 def test_given_splits_are_kept(tmp_path: Path) -> None:
     tree(tmp_path / "p", numbered(*(f"{s}/{c}" for s in ("train", "val", "test") for c in "ab")))
     store = built(tmp_path / "p", tmp_path / "s")
-    assert {row["path"].split("/")[0]: row["split"] for row in rows(store)} == {
+    assert {row["path"].split("/")[0]: row["split"] for row in rows_of(store)} == {
         "train": "train",
         "val": "val",
         "test": "test",
     }
-    assert all(row["path"].split("/")[0] == row["split"] for row in rows(store))
+    assert all(row["path"].split("/")[0] == row["split"] for row in rows_of(store))
     assert Store.open(store).manifest.options["splits"] == "given"
     again = built(tmp_path / "p", tmp_path / "t", splits=(0.5, 0.25, 0.25))
-    assert any(row["path"].split("/")[0] != row["split"] for row in rows(again))
+    assert any(row["path"].split("/")[0] != row["split"] for row in rows_of(again))
     assert "were not used" in Store.open(again).manifest.notes["splits"][0]
 
 
 def test_a_missing_val_is_cut_from_train(tmp_path: Path) -> None:
     tree(tmp_path / "p", numbered("train/a", "train/b", "test/a", "test/b", photos=10))
     store = built(tmp_path / "p", tmp_path / "s")
-    found = [(row["path"].split("/")[0], row["split"]) for row in rows(store)]
+    found = [(row["path"].split("/")[0], row["split"]) for row in rows_of(store)]
     assert {pair: found.count(pair) for pair in set(found)} == {
         ("train", "train"): 16,
         ("train", "val"): 4,
@@ -63,6 +64,9 @@ def test_duplicates_across_given_splits_are_said(tmp_path: Path) -> None:
         (tmp_path / "p" / part / "a" / "same.jpg").write_bytes(big)
     notes = Store.open(built(tmp_path / "p", tmp_path / "s")).manifest.notes["splits"]
     assert any("1 groups of duplicates are in several of the given splits" in n for n in notes)
+    said = Summary.of_store(tmp_path / "s").text()
+    assert "2 photos in 1 groups (2 to the byte), kept; listed in" in said
+    assert "each group in one split" not in said
 
 
 def test_splits_given_needs_some(tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ def test_groups_stay_together(tmp_path: Path) -> None:
     reading = SourceOptions(group_by="user", carry=("user",))
     store = built(users(tmp_path / "p"), tmp_path / "s", reading=reading)
     split_of: dict[str, set[str]] = {}
-    for row in rows(store, "user"):
+    for row in rows_of(store, "user"):
         split_of.setdefault(row["user"], set()).add(row["split"])
     assert all(len(splits) == 1 for splits in split_of.values())
     counts = Store.open(store).manifest.counts
@@ -96,7 +100,7 @@ def test_groups_stay_together(tmp_path: Path) -> None:
     assert counts["test"] > 0
     assert "20 groups kept whole" in Store.open(store).manifest.notes["splits"][0]
     plain = built(tmp_path / "p" / "t.csv", tmp_path / "t", reading=SourceOptions(carry=("user",)))
-    torn = {(row["user"], row["split"]) for row in rows(plain, "user")}
+    torn = {(row["user"], row["split"]) for row in rows_of(plain, "user")}
     assert len(torn) > 20
 
 
@@ -133,36 +137,25 @@ def test_owners_and_duplicates_are_never_torn(
             assert len({s for s, v in zip(splits.tolist(), values, strict=True) if v == value}) == 1
 
 
-def test_excluded_and_listed_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tree(tmp_path / "p", numbered("cat", "dog", "Not sure", "emu"))
-    (tmp_path / "p" / "landmarks.csv").write_text("landmark_id,name\nemu,Emu bird\n")
-    store = built(tmp_path / "p", tmp_path / "s", exclude_classes=("Not sure", "Emu bird"))
-    assert Store.open(store).classes()["landmark_id"].to_pylist() == ["cat", "dog"]
-    (tmp_path / "c.txt").write_text("\ufeffdog\n\nemu\n", encoding="utf-8")
-    command = ["build", "--source", str(tmp_path / "p"), "--workers", "1"]
-    listed = [*command, "--out", str(tmp_path / "t"), "--classes-file", str(tmp_path / "c.txt")]
-    assert main(listed) == 0
-    assert Store.open(tmp_path / "t").classes()["landmark_id"].to_pylist() == ["dog", "emu"]
-    capsys.readouterr()
-    wrong = [*command, "--out", str(tmp_path / "u"), "--exclude-classes", "dogs"]
-    assert "there is no class 'dogs'; did you mean 'dog'?" in error_of(wrong, capsys)
-
-
-def test_a_store_for_evaluation_only(tmp_path: Path) -> None:
-    tree(tmp_path / "p", numbered("ant", "bee", "cat"))
-    trained = built(tmp_path / "p", tmp_path / "s")
-    tree(tmp_path / "q", numbered("cat", "zebra", photos=3))
-    how = {"classes_of": trained, "splits": (0.0, 0.0, 1.0)}
-    store = Store.open(built(tmp_path / "q", tmp_path / "t", **how))
-    assert store.classes()["landmark_id"].to_pylist() == ["ant", "bee", "cat", "zebra"]
-    assert store.class_counts("test").tolist() == [0, 0, 3, 3]
-    assert (store.manifest.counts["train"], store.manifest.counts["test"]) == (0, 6)
-    assert store.manifest.notes["photos_of_unknown_classes"] == 3
-    assert store.manifest.notes["known_classes"] == 3
-    with pytest.raises(StoreError, match="leave nothing to train on"):
-        built(tmp_path / "q", tmp_path / "u", splits=(0.0, 0.0, 1.0))
-    with pytest.raises(StoreError, match=r"neither a store .* nor a trained run"):
-        built(tmp_path / "q", tmp_path / "u", classes_of=tmp_path)
+@pytest.mark.parametrize("torn", [False, True])
+def test_groups_and_splits_of_the_source(tmp_path: Path, torn: bool) -> None:
+    photos = [f"{part}/{n}.jpg" for part in ("train", "test") for n in range(12)]
+    tree(tmp_path, photos)
+    rows = [
+        f"{path},{'ab'[n % 2]},u{n // 3 if not torn else n % 6}" for n, path in enumerate(photos)
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,user", *rows]) + "\n")
+    reading = SourceOptions(group_by="user", carry=("user",))
+    if torn:
+        with pytest.raises(StoreError, match=r"6 groups are in several .* add --splits 0\.72"):
+            built(tmp_path / "t.csv", tmp_path / "s", reading=reading)
+        store = built(tmp_path / "t.csv", tmp_path / "s", reading=reading, splits=(0.5, 0.25, 0.25))
+    else:
+        store = built(tmp_path / "t.csv", tmp_path / "s", reading=reading)
+        found = {(row["path"].split("/")[0], row["split"]) for row in rows_of(store)}
+        assert found == {("train", "train"), ("train", "val"), ("test", "test")}
+    of_user = {(row["user"], row["split"]) for row in rows_of(store, "user")}
+    assert len(of_user) == len({user for user, _ in of_user})
 
 
 def test_the_preview_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,6 +188,8 @@ def test_doubts_stop_the_command_and_yes_goes_on(
 def test_an_empty_source_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["build", "--source", " ", "--out", str(tmp_path / "s")]
     assert "argument --source: is empty" in error_of(command, capsys)
+    assert "is empty; give the folder" in error_of(["stats", ""], capsys)
+    assert "is empty; give the folder" in error_of(["eda", "", "--out", "x.html"], capsys)
 
 
 def test_stats_say_what_will_be_left_out(

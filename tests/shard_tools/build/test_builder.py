@@ -183,7 +183,7 @@ def test_other_folders_are_refused(source: Path, store: Path, tmp_path: Path) ->
     (tmp_path / "notes.txt").touch()
     with pytest.raises(StoreError, match="is not empty and no store"):
         built(source, tmp_path)
-    with pytest.raises(StoreError, match="is a file"):
+    with pytest.raises(StoreError, match="is not a folder"):
         built(source, tmp_path / "notes.txt")
 
 

@@ -11,6 +11,7 @@ import pytest
 import shard_tools.build.packing
 import shard_tools.build.shard_writer
 from shard_tools.build.builder import BuildInterruptedError
+from shard_tools.build.work_folder import claimed
 from shard_tools.errors import StoreError
 from shard_tools.store.layout import FORMAT_VERSION
 from shard_tools.store.store import Store
@@ -114,9 +115,8 @@ def test_a_full_disk_is_one_clear_error(
 
 
 def test_two_builds_at_once_are_refused(source: Path, tmp_path: Path) -> None:
-    from shard_tools.build.work_folder import WorkFolder
-
-    held = WorkFolder(tmp_path / "store", "some plan")
-    with pytest.raises(StoreError, match="another glr-shard build is at work there"):
-        built(source, tmp_path / "store")
-    held.close()
+    with claimed(tmp_path / "store"):
+        with pytest.raises(StoreError, match="another glr-shard build is at work there"):
+            built(source, tmp_path / "store")
+        (tmp_path / "store" / "x").touch()
+    (tmp_path / "store" / "x").unlink()

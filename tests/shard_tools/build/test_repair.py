@@ -13,9 +13,11 @@ from shard_tools.errors import StoreError
 from shard_tools.sources import SourceOptions
 from shard_tools.verify import verify_store
 from tests.helpers.commands import error_of
+from tests.helpers.damage import manifest
 from tests.helpers.photos import built, kaggle
 from tests.helpers.sources import tars, zipped
 from tests.helpers.stores import same
+from tests.helpers.trees import numbered, tree
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +80,47 @@ def test_the_command(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.splitlines()[0] == "train-000000.tar: rebuilt"
     command[1] = str(tmp_path)
     assert "not a finished store" in error_of(command, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("quality", None), ("quality", 101), ("max_pixels", "x"), ("check", 1), ("resize_short", 0)],
+)
+def test_a_manifest_that_does_not_say_how_photos_were_packed(
+    photos: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    store = built(photos, tmp_path / "s", shard_size=5)
+    (store / "train-000000.tar").unlink()
+    manifest(store, lambda raw: raw["options"].update({name: value}))
+    with pytest.raises(StoreError, match="do not say how photos were packed"):
+        repair_store(store, photos, SourceOptions(), progress=False)
+
+
+def test_a_folder_in_the_place_of_a_shard(photos: Path, tmp_path: Path) -> None:
+    store = built(photos, tmp_path / "s", shard_size=5)
+    (store / "train-000000.idx").unlink()
+    (store / "train-000000.idx").mkdir()
+    with pytest.raises(StoreError, match=r"train-000000\.idx: is a folder; remove it"):
+        repair_store(store, photos, SourceOptions(), progress=False)
+
+
+def test_the_manifest_says_how_the_source_was_read(tmp_path: Path) -> None:
+    tree(tmp_path / "p", numbered("Fruit/Red", "Veg/Red", photos=6))
+    store = built(tmp_path / "p", tmp_path / "s", reading=SourceOptions(classes="path"))
+    tree(tmp_path / "q", numbered("pictures", photos=8))
+    lines = "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in range(8))
+    (tmp_path / "t.csv").write_text(f"picture,kind\n{lines}")
+    how = SourceOptions(labels=tmp_path / "t.csv", columns=(("path", "picture"), ("label", "kind")))
+    other = built(tmp_path / "q" / "pictures", tmp_path / "o", reading=how)
+    for folder, source, reading in (
+        (store, tmp_path / "p", SourceOptions()),
+        (other, tmp_path / "q" / "pictures", SourceOptions(labels=tmp_path / "t.csv")),
+    ):
+        shutil.copytree(folder, folder.with_name("whole"))
+        next(folder.glob("*.tar")).write_bytes(b"")
+        assert len(repair_store(folder, source, reading, progress=False)) == 1
+        assert same(folder, folder.with_name("whole"))
+        shutil.rmtree(folder.with_name("whole"))
+    next(other.glob("*.tar")).write_bytes(b"")
+    with pytest.raises(StoreError, match=r"was built with --labels \.\.\./t\.csv; give it again"):
+        repair_store(other, tmp_path / "q" / "pictures", SourceOptions(), progress=False)

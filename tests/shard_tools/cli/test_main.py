@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from shard_tools.cli import main
+from shard_tools.store.layout import FORMAT_VERSION
 from shard_tools.store.store import Store
 from tests.helpers.commands import error_of
 from tests.helpers.photos import add_photo, jpeg, kaggle, write_labels
@@ -79,10 +80,10 @@ def test_bad_sources(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "none: no such folder" in error_of(build(tmp_path / "none", out), capsys)
     (tmp_path / "bare").mkdir()
     assert "neither a train.csv" in error_of(build(tmp_path / "bare", out), capsys)
-    (source / "train.csv").write_text("id,label\n1,2\n")
-    assert "train.csv: no column landmark_id; it has id, label" in error_of(
-        build(source, out), capsys
-    )
+    text = (source / "train.csv").read_text()
+    (source / "train.csv").write_text(text.replace("id,landmark_id", "picture,place"))
+    table = f"--source {source / 'train.csv'} --columns path=picture,label=place"
+    assert table in error_of(build(source, out), capsys)
     assert not out.exists()
 
 
@@ -104,15 +105,16 @@ def test_a_store_of_another_version(
     capsys.readouterr()
     file = tmp_path / "s" / "manifest.json"
     index = ["index", str(tmp_path / "s"), "--policy", "balanced", "--epochs", "1", "--name", "b"]
-    file.write_text(file.read_text().replace('"version": 3', '"version": 7', 1))
-    assert "store format version 7, this program reads version 3" in error_of(index, capsys)
+    file.write_text(file.read_text().replace(f'"version": {FORMAT_VERSION}', '"version": 77', 1))
+    said = f"version 77 of glr-store, this program reads version {FORMAT_VERSION}"
+    assert said in error_of(index, capsys)
     file.unlink()
     assert "not a finished store" in error_of(index, capsys)
     assert "no such store folder" in error_of(["index", "/none", *index[2:]], capsys)
 
 
-def test_no_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "COMMAND" in error_of([], capsys)
+def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "invalid choice: 'biuld'" in error_of(["biuld"], capsys)
 
 
 @pytest.mark.parametrize(

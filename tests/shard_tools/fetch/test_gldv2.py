@@ -14,12 +14,12 @@ from typing import IO
 
 import pytest
 
+import shard_tools.fetch.download
 import shard_tools.fetch.gldv2
-import shard_tools.fetch.http
 from shard_tools.cli import main
 from shard_tools.errors import StoreError
+from shard_tools.fetch.download import Downloader, claimed
 from shard_tools.fetch.gldv2 import METADATA, FetchOptions, fetch, files_to_fetch, parse_shards
-from shard_tools.fetch.http import Downloader, claimed
 from shard_tools.sources import SourceOptions, read_source
 from tests.helpers.commands import error_of
 from tests.helpers.download_server import (
@@ -37,6 +37,7 @@ from tests.helpers.photos import kaggle
 from tests.helpers.sources import tars
 
 TAR = f"/train/{TARS[0]}"
+LABELS = b"id,landmark_id\n" + bytes(5000)
 
 
 def test_all_files_and_then_none(server: Server, tmp_path: Path) -> None:
@@ -103,9 +104,9 @@ def test_a_file_that_changed_meanwhile_starts_anew(
     with pytest.raises(StoreError, match="gave up"):
         fetch(options(server, tmp_path, ()))
     server.faults.clear()
-    server.add("train.csv", bytes(5000))
+    server.add("train.csv", LABELS)
     fetch(options(server, tmp_path, ()))
-    assert (tmp_path / "train.csv").read_bytes() == bytes(5000)
+    assert (tmp_path / "train.csv").read_bytes() == LABELS
 
 
 @pytest.mark.parametrize(("extra", "gets"), [(0, 1), (10, 2)])
@@ -160,7 +161,7 @@ def test_another_fetch_let_go_meanwhile(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gave_up: bool
 ) -> None:
     """After this one opened the part, before it was locked: the part is now the file, or gone."""
-    lock = shard_tools.fetch.http._lock
+    lock = shard_tools.fetch.download._lock
     finished: list[Path] = []
 
     def late(file: IO[bytes], part: Path) -> None:
@@ -171,7 +172,7 @@ def test_another_fetch_let_go_meanwhile(
             if gave_up:
                 finished[0].unlink()
 
-    monkeypatch.setattr(shard_tools.fetch.http, "_lock", late)
+    monkeypatch.setattr(shard_tools.fetch.download, "_lock", late)
     counts = "5 fetched, 0 already there" if gave_up else "4 fetched, 1 already there"
     assert counts in fetch(options(server, tmp_path))
     assert finished

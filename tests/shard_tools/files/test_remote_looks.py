@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shard_tools.cli import main
-from shard_tools.files.remote import location
+from shard_tools.files.remote import is_remote, location
 from shard_tools.sampling.index_files import IndexOptions, write_index
 from shard_tools.store.store import Store
 from shard_tools.verify.verifier import verify_store
@@ -68,3 +68,14 @@ def test_show_stats_and_eda(
         printed = capsys.readouterr().out.replace(store, "STORE")
         outputs.append((printed, photo.read_bytes(), page.read_text().replace(store, "STORE")))
     assert outputs[0] == outputs[1]
+
+
+def test_a_url_that_an_option_made_a_path_of(tmp_path: Path) -> None:
+    """``--data.store s3://bucket/store`` is a field of type Path."""
+    pytest.importorskip("s3fs", reason="s3fs is not installed (extra s3)")
+    found = location(Path("s3://bucket/store"))
+    assert is_remote(found)
+    assert str(found) == "s3://bucket/store"
+    for path in (tmp_path, Path("s3"), Path("a/s3:/b"), Path("S3:/b")):
+        assert location(path) == path
+        assert not is_remote(location(path))

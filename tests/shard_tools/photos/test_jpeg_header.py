@@ -30,6 +30,16 @@ def test_progressive_grey_and_cmyk() -> None:
         assert header.components == components
 
 
+@pytest.mark.parametrize("alone", [b"\xff\x01", b"\xff\xd0", b"\xff\xd7", b"\xff\xff\xff\x01"])
+def test_markers_without_a_length(alone: bytes) -> None:
+    """A length read after such a marker would hide the frame, or let another be believed."""
+    data = encoded(picture(), progressive=True)
+    hidden = alone + (len(jpeg()) + 2).to_bytes(2, "big") + jpeg()[2:]
+    assert read_header(data[:2] + alone + data[2:]) == read_header(data)
+    header = read_header(data[:2] + hidden + data[2:])
+    assert header is None or header.process == 0xC2
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation(orientation: int) -> None:
     header = read_header(encoded(picture(), exif=exif(orientation)))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import random
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from shard_tools.errors import PhotoError
-from shard_tools.photos.decode import grey, upright
-from shard_tools.photos.jpeg_header import EOI, read_header
+from shard_tools.photos.decode import check_header, grey, upright
+from shard_tools.photos.jpeg_header import EOI, JpegHeader, read_header
 from shard_tools.photos.prepare import PhotoOptions, prepare, target_size
+from shard_tools.report.photos_shown import thumbnail
 from tests.helpers.photos import encoded, exif, jpeg, picture, pixels, scene
 
 KEEP = PhotoOptions()
@@ -304,21 +307,58 @@ def test_a_check_of_headers_trusts_what_has_an_end() -> None:
     assert prepare(jpeg() + b"trailing", trusting).data == jpeg() + b"trailing"
 
 
-def test_heic_of_a_phone() -> None:
-    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed (extra heic)")
-    image = scene(96, 64)
+def test_a_header_that_the_decoder_reads_otherwise() -> None:
+    """``FF 01`` before the first segment: libjpeg passes over two bytes, not over a length."""
+    for data in (jpeg(), encoded(picture(), progressive=True)):
+        odd = data[:2] + b"\xff\x01" + data[2:]
+        photo = prepare(odd, KEEP)
+        assert photo.data == odd if data == jpeg() else read_header(photo.data).process == 0xC0  # type: ignore[union-attr]
+        assert (photo.width, photo.height) == simplejpeg.decode_jpeg_header(odd)[1::-1]
+        assert grey(odd, 8)[1] == photo.width * photo.height
+    other = jpeg(0, 640, 480)
+    lying = JpegHeader(0xC0, 8, 48, 32, 3, 1)
+    height, width, *_ = simplejpeg.decode_jpeg_header(other)
+    with pytest.raises(PhotoError, match="its header says 48x32, the decoder 640x480"):
+        check_header(lying, int(width), int(height))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "1", "CMYK", "PA"])
+def test_large_pictures_are_converted_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = scene(70, 50).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize((70, 50)))
     file = io.BytesIO()
-    heif.from_pillow(image).save(file, quality=90)
-    photo = prepare(file.getvalue(), KEEP)
-    assert (photo.width, photo.height) == (96, 64)
-    assert np.abs(check(photo.data) - np.asarray(image).astype(np.int16)).mean() < 6
+    deep = np.asarray(image.convert("L")).astype(np.uint16) * 257
+    made = Image.fromarray(deep) if mode == "I;16" else image.convert(mode)
+    made.save(file, "TIFF" if mode in ("CMYK", "LA", "PA") else "PNG")
+    whole = prepare(file.getvalue(), KEEP).data
+    monkeypatch.setattr("shard_tools.photos.decode._STRIP", 140)
+    assert prepare(file.getvalue(), KEEP).data == whole
 
 
-def test_heic_without_the_extra_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shard_tools.photos.decode.pillow_heif", None)
-    data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)
-    monkeypatch.setattr("shard_tools.photos.decode._FORMATS", ("JPEG", "PNG"))
-    with pytest.raises(PhotoError) as caught:
+def test_what_is_no_jpeg_may_have_fewer_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shard_tools.photos.decode.OTHER_PIXELS", 1000)
+    file = io.BytesIO()
+    picture().save(file, "PNG")
+    with pytest.raises(PhotoError, match="the limit of a PNG is 1,000 in all"):
+        prepare(file.getvalue(), KEEP)
+    assert prepare(jpeg(), KEEP).data == jpeg()
+
+
+def test_the_bytes_of_what_is_no_photo_are_not_quoted() -> None:
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\x04"
+    for head in (b"", b"P6 ", b"P1 1 1 ", b"P5 9 ", png, b"GIF89a", b"BM", b"II*\0"):
+        with pytest.raises(PhotoError) as caught:
+            prepare(head + b"hunter2passwordhunter2password" * 9, KEEP)
+        assert "hun" not in caught.value.detail
+
+
+def test_a_png_that_would_take_gigabytes() -> None:
+    """Its header decides: 693 kB that took 4.3 GB in a worker."""
+    body = struct.pack(">IIBBBBB", 13_300, 13_400, 8, 6, 0, 0, 0)
+    head = b"IHDR" + body
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head
+    data += struct.pack(">I", zlib.crc32(head))
+    data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    with pytest.raises(PhotoError, match="13300x13400 pixels, the limit of a PNG is 67,108,864"):
         prepare(data, KEEP)
-    assert caught.value.reason == "HEIC"
-    assert "glr-fast[heic]" in caught.value.detail
+    assert thumbnail(lambda row: data, 0) is None

@@ -79,7 +79,7 @@ def test_csv_files(text: str, kind: str, total: list[int], tmp_path: Path) -> No
         ("landmark_id,images\n", "no classes"),
         ("landmark_id,images\n7,0\n", "no photos there"),
         ("id,landmark_id\n", "no photo in it has a label"),
-        ("a,b\n1,2\n", "needs columns path and landmark_id"),
+        ("a,b\n1,2\n", "no column is called like path or label; it has a, b"),
     ],
 )
 def test_csv_files_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:

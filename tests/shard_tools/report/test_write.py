@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
+from plotly.offline import get_plotlyjs
 
 from shard_tools.cli import main
 from shard_tools.errors import StoreError
+from shard_tools.fonts import families_for, fonts_for
+from shard_tools.report.boxes_html import photo_property
 from shard_tools.report.charts_html import charts
-from shard_tools.report.page import render
+from shard_tools.report.charts_png import write_pngs
+from shard_tools.report.page import class_columns, render
 from shard_tools.report.statistics import imbalance
 from shard_tools.report.survey import take_survey
 from shard_tools.report.write import write_report
+from shard_tools.store.store import Store
+from tests.helpers.damage import reseal
 from tests.helpers.photos import add_photo, built, encoded, kaggle, picture, write_labels
 
 PNGS = ("frequency", "histogram", "concentration", "boxes")
@@ -53,7 +64,7 @@ def test_a_page_and_pngs(store: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "<b>Tower</b>" not in page
     assert "&lt;b&gt;Tower&lt;/b&gt; &amp; Bridge" in page
     assert "not in train.csv" in page
-    assert page.count("data:image/jpeg;base64,") == 4
+    assert page.count("<img data-photo=") == 4 + 4 + 2 + 1  # up to four of each class
 
 
 def test_a_survey_of_a_store(store: Path) -> None:
@@ -61,23 +72,43 @@ def test_a_survey_of_a_store(store: Path) -> None:
     assert survey.looked_at == "all 20 photos of the store"
     assert set(survey.properties["width"]) == {48}
     assert survey.rejected == {"not in train.csv": 1}
-    assert [portrait.photos for portrait in survey.largest] == [12, 5]
-    assert [portrait.photos for portrait in survey.rarest] == [1, 2]
-    for portrait in (*survey.largest, *survey.rarest):
-        assert portrait.thumbnail is not None
-        with Image.open(io.BytesIO(portrait.thumbnail)) as image:
+    assert [portrait.photos for portrait in survey.largest] == [12, 5, 2, 1]
+    assert survey.rarest == ()  # these are all
+    assert [len(portrait.thumbnails) for portrait in survey.largest] == [4, 4, 2, 1]
+    for thumbnail in (small for portrait in survey.largest for small in portrait.thumbnails):
+        with Image.open(io.BytesIO(thumbnail)) as image:
             assert image.size == (168, 126)
-        assert len(portrait.thumbnail) < 20_000
+        assert len(thumbnail) < 20_000
 
 
-def test_duplicates(store: Path, tmp_path: Path) -> None:
+def test_duplicates_are_shown_conflicts_first(store: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(store, tmp_path / "store"))
-    lines = ["0,a,1,exact,,false,p", "0,b,1,exact,,false,p", "1,c,1,near,,true,p"]
+    table = Store.open(copy).samples(["key", "landmark_id"])
+    keys = {id_: key for key, id_ in zip(*(c.to_pylist() for c in table.columns), strict=True)}
+    lines = [
+        f"0,{keys['1']},1,exact,kept,false,a.jpg",
+        "0,gone,1,exact,dropped,false,b.jpg",
+        f"1,{keys['20']},20,near,kept,true,<i>.jpg",
+        f"1,{keys['3']},3,near,kept,true,d.jpg",
+    ]
     header = "group,key,landmark_id,kind,action,label_conflict,path"
-    (copy / "duplicates.csv").write_text("\n".join([header, *lines, "1,d,2,near,,true,p", ""]))
+    (copy / "duplicates.csv").write_text("\n".join([header, *lines, ""]))
+    reseal(copy)
     survey = take_survey(copy, sample=1)
-    assert list(survey.duplicates.values()) == [4, 2, 2, 1]
-    assert "of them with several labels" in render(survey, imbalance(survey.counts.total))
+    found = survey.duplicates
+    assert list(found.counts.values()) == [4, 2, 2, 1]
+    (conflict,), (other,) = found.conflicts, found.others
+    assert [copy.title for copy in conflict.shown] == ["<b>Tower</b> & Bridge</script>", "3"]
+    assert all(copy.thumbnail for copy in conflict.shown)
+    assert [(copy.path, copy.dropped) for copy in other.shown] == [
+        ("a.jpg", False),
+        ("b.jpg", True),
+    ]
+    assert other.shown[1].thumbnail is None
+    page = render(survey, imbalance(survey.counts.total))
+    assert page.index("Label conflicts") < page.index("Duplicates of one class")
+    assert "&lt;i&gt;.jpg" in page
+    assert "b.jpg (dropped)" in page
 
 
 def test_a_survey_of_a_source(source: Path) -> None:
@@ -96,19 +127,71 @@ def test_bad_and_turned_photos_of_a_source(tmp_path: Path) -> None:
     write_labels(tmp_path, {"turned": "1", "broken": "2"})
     survey = take_survey(tmp_path, sample=9)
     assert survey.properties["height"].tolist() == [48]
-    assert survey.looked_at.endswith("1 of them could not be opened")
-    assert {portrait.thumbnail is None for portrait in (*survey.largest, *survey.rarest)} == {
-        True,
-        False,
-    }
-    assert "no photo" in render(survey, imbalance(survey.counts.total))
+    assert survey.looked_at == "the headers of all 2 photos"
+    assert survey.rejected == {"cannot be opened, of all 2 photos looked at": 1}  # once, there
+    assert sorted(len(portrait.thumbnails) for portrait in survey.largest) == [0, 1]
+    page = render(survey, imbalance(survey.counts.total))
+    assert "no photo" in page
+    assert page.count("cannot be opened") == 1
+
+
+def test_the_table_has_every_class_and_stays_small(shared: Path) -> None:
+    survey = take_survey(shared / "data" / "glr2020" / "class_counts.csv", sample=1)
+    columns = class_columns(survey.counts)
+    assert len(columns["id"]) == 81_313
+    assert sum(columns["splits"]["all"]) == 1_580_470
+    assert columns["name"] is None  # the ids alone
+    page = render(survey, imbalance(survey.counts.total))
+    assert len(page) - len(get_plotlyjs()) < 1_500_000
+
+
+def test_names_on_bars_where_classes_are_few(store: Path) -> None:
+    survey = take_survey(store, sample=1)
+    drawn = charts(survey, imbalance(survey.counts.total))
+    named = drawn["frequency"]
+    assert named["names"] == ["1", "<b>Tower</b> & Bridge</script>", "3", "4"]
+    bars = {trace["name"]: trace for trace in named["data"] if trace["type"] == "bar"}
+    assert list(bars) == ["train", "val", "test"]
+    assert np.sum([trace["x"] for trace in bars.values()], axis=0).tolist() == [12, 5, 2, 1]
+    assert bars["train"]["text"][1] == "&lt;b>Tower&lt;/b> &amp; Bridge&lt;/script>"
+    assert "histogram" not in drawn
+
+
+def test_bars_where_a_box_would_be_a_line(store: Path) -> None:
+    survey = take_survey(store, sample=1)
+    drawn = charts(survey, imbalance(survey.counts.total))
+    (width,) = drawn["width"]["data"]  # every photo is 48 pixels wide
+    assert (width["type"], width["x"], width["y"]) == ("bar", ["48"], [20])
+    assert {trace["type"] for trace in drawn["class-sizes"]["data"]} == {"bar"}
+    assert drawn["class-sizes"]["layout"]["yaxis"]["dtick"] == 1
+    varied = photo_property("bytes", np.geomspace(1e3, 1e6, 500))
+    assert [trace["type"] for trace in varied["data"]] == ["box", "scatter"]
+    assert varied["layout"]["xaxis"]["ticktext"][:2] == ["1", "10"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_with_names_in_any_script(store: Path, tmp_path: Path) -> None:
+    """Such names are drawn with other glyphs than the box of a font that lacks them."""
+    names = ["東京タワー", "برج خليفة", "경복궁"]
+    characters = frozenset("".join(names))
+    if not families_for(characters):
+        pytest.skip("no font with these characters: apt-get install fonts-noto-cjk fonts-noto")
+    survey = take_survey(store, sample=1)
+    counts = replace(survey.counts, names=pa.array([*names, "plain"]))
+    files = write_pngs(replace(survey, counts=counts), imbalance(counts.total), tmp_path / "r.html")
+    assert len(files) == len(PNGS)
+    with fonts_for(names), warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Glyph")  # of a character that no font has
+        figure = Figure()
+        figure.suptitle(" ".join(names))
+        figure.canvas.draw()  # type: ignore[attr-defined]
 
 
 def test_what_is_drawn_does_not_grow_with_the_data(shared: Path) -> None:
     survey = take_survey(shared / "data" / "glr2020" / "class_counts.csv", sample=1)
     drawn = charts(survey, imbalance(survey.counts.total))
     assert set(drawn) == {"frequency", "histogram", "concentration", "class-sizes"}
-    assert sum(len(figure.to_json() or "") for figure in drawn.values()) < 100_000
+    assert len(json.dumps(drawn)) < 100_000
 
 
 def test_user_errors(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +205,6 @@ def test_user_errors(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         write_report(tmp_path / "none", tmp_path / "r.html")
     monkeypatch.setitem(sys.modules, "plotly", None)
     monkeypatch.delitem(sys.modules, "shard_tools.report.page")
-    monkeypatch.delitem(sys.modules, "shard_tools.report.charts_html")
     for name in [name for name in sys.modules if name.startswith("plotly.")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(StoreError, match=r"needs plotly, which is not installed; pip install"):

@@ -128,7 +128,7 @@ def test_a_schedule_changes_policy_at_its_epoch() -> None:
     [
         ("no-such", "unknown sampling policy 'no-such'; there are natural, balanced"),
         ("balanced:3", "balanced takes 0 parameters, 1 given"),
-        ("effective:x", "must be numbers"),
+        ("effective:x", "must be finite numbers"),
         ("effective:1", r"not in \[0, 1\)"),
         ("repeat:0", "must be over 0"),
         ("natural,balanced", "write a schedule as"),

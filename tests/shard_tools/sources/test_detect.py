@@ -109,9 +109,9 @@ def test_real_photos(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "neither a train.csv"),
+        ({}, "no photo there: neither a train.csv"),
         ({"train.csv": "id,landmark_id\n"}, "train: missing"),
-        ({"train.csv": "id,label\n", "train/a": ""}, "no column landmark_id; it has id, label"),
+        ({"train.csv": "id,label\n", "train/a": ""}, "its columns are id, label; the Kaggle"),
         ({"train.csv": "id,landmark_id\nx,1\n", "train/y.jpg": ""}, "no photo there"),
         ({"cat/notes.txt": ""}, "no photo there"),
     ],

@@ -28,9 +28,9 @@ def open_files() -> int:
 def test_all_files_in_order(tmp_path: Path) -> None:
     touch(tmp_path, "b/2.jpg", "b/10.jpg", "a/x/y.png", "c.jpg", ".hidden/z.jpg", "a/.DS_Store")
     touch(tmp_path, "__MACOSX/b/2.jpg")
-    paths, unreadable = list_files(tmp_path)
+    paths, odd = list_files(tmp_path)
     assert paths.to_pylist() == ["c.jpg", "a/x/y.png", "b/10.jpg", "b/2.jpg"]
-    assert unreadable == []
+    assert not len(odd)
     assert FolderReader(str(tmp_path)).read("a/x/y.png") == b"a/x/y.png"
 
 
@@ -94,9 +94,10 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).touch()
     except OSError:
         pytest.skip("this file system takes only UTF-8 names")
-    paths, unreadable = list_files(tmp_path)
+    paths, odd = list_files(tmp_path)
     assert paths.to_pylist() == ["ü.jpg"]
-    assert unreadable == ["\\udcff.jpg"]
+    assert odd["path"].to_pylist() == ["\\udcff.jpg"]
+    assert odd["reason"].to_pylist() == ["file name is not UTF-8"]
 
 
 def test_names_and_suffixes() -> None:

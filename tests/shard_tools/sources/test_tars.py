@@ -84,7 +84,7 @@ def test_garbage_between_members(tmp_path: Path) -> None:
 
 def test_a_tar_that_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "x.tar").mkdir()
-    assert scan_tar(tmp_path / "x.tar").problem == "Is a directory"
+    assert scan_tar(tmp_path / "x.tar").problem == "not a regular file"
 
 
 def test_a_tar_that_shrank_since_it_was_scanned(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from shard_tools.errors import PhotoError, StoreError
-from shard_tools.sources.zips import ZipReader, read_directory, read_member
+from shard_tools.sources.zip_reader import ZipReader
+from shard_tools.sources.zips import read_directory, read_member
 
 
 def write(file: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -103,10 +104,10 @@ def test_zip64_fields_among_others(tmp_path: Path) -> None:
     assert (row["size"], row["packed"], row["offset"], row["crc"]) == (2**33, 2**34, 2**35, 7)
 
 
-def damaged(file: Path, change: str) -> ZipReader:
-    """A reader of a zip whose only member, ``a.jpg``, is damaged."""
+def damaged(file: Path, change: str, *others: str) -> ZipReader:
+    """A reader of a zip whose first member, ``a.jpg``, is damaged."""
     content = np.random.default_rng(0).bytes(500) + bytes(500)
-    data = bytearray(write(file, {"a.jpg": content}).read_bytes())
+    data = bytearray(write(file, dict.fromkeys(("a.jpg", *others), content)).read_bytes())
     if change == "body":
         data[100] ^= 1
     if change == "header":
@@ -125,13 +126,19 @@ def damaged(file: Path, change: str) -> ZipReader:
         ("body", "damaged", "CRC-32|packed bytes"),
         ("header", "damaged", "no member begins at byte 0"),
         ("method", "cannot be read", "method 14"),
-        ("encrypted", "cannot be read", "encrypted"),
     ],
 )
 def test_damaged_members(tmp_path: Path, change: str, reason: str, detail: str) -> None:
     with pytest.raises(PhotoError, match=detail) as caught:
         damaged(tmp_path / "x.zip", change).read("a.jpg")
     assert caught.value.reason == reason
+
+
+def test_encrypted_members_are_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="encrypted member"):
+        damaged(tmp_path / "x.zip", "encrypted", "b.jpg").read("a.jpg")
+    with pytest.raises(StoreError, match="is encrypted; unpack it with its password"):
+        damaged(tmp_path / "y.zip", "encrypted")
 
 
 def test_a_changed_byte_in_a_stored_member_is_found(tmp_path: Path) -> None:
@@ -155,3 +162,51 @@ def test_an_incomplete_zip(tmp_path: Path) -> None:
     file.write_bytes(whole[300:])
     with pytest.raises(StoreError, match="not where the end of the zip says"):
         read_directory(file)
+
+
+def lying(file: Path, size: int, packed: int, offset: int) -> Path:
+    """A zip of one member whose zip64 field says what no member has."""
+    local = struct.pack("<4sHHHHHLLLHH", b"PK\3\4", 45, 0, 0, 0, 0, 0, 1, 1, 5, 0) + b"a.jpgx"
+    extra = struct.pack("<HHQQQ", 1, 24, size, packed, offset)
+    full = 0xFFFFFFFF
+    fixed = (20, 45, 0, 0, 0, 0, 0, full, full, 5, len(extra), 0, 0, 0, 0, full)
+    entry = struct.pack("<4sHHHHHHLLLHHHHHLL", b"PK\1\2", *fixed) + b"a.jpg" + extra
+    end = struct.pack("<4sHHHHLLH", b"PK\5\6", 0, 0, 1, 1, len(entry), len(local), 0)
+    file.write_bytes(local + entry + end)
+    return file
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("value", [1 << 63, (1 << 64) - 1])
+def test_sizes_and_places_below_0(tmp_path: Path, place: int, value: int) -> None:
+    numbers = [1, 1, 0]
+    assert read_directory(lying(tmp_path / "x.zip", *numbers))["path"].to_pylist() == ["a.jpg"]
+    numbers[place] = value
+    with pytest.raises(StoreError, match=r"its directory is damaged \(a size or place below 0\)"):
+        read_directory(lying(tmp_path / "x.zip", *numbers))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"),
+    [((1 << 40, 1, 0), "too large"), ((1, 1 << 40, 0), "too large"), ((1, 1, 1 << 40), "damaged")],
+)
+def test_sizes_and_places_out_of_reach(
+    tmp_path: Path, numbers: tuple[int, int, int], reason: str
+) -> None:
+    file = lying(tmp_path / "x.zip", *numbers)
+    with pytest.raises(PhotoError) as caught:
+        ZipReader(str(file)).of(read_directory(file)).read("a.jpg")
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("size", "offset"), [(1 << 62, 0), ((1 << 64) - 1, 0), (10, (1 << 64) - 1), (10, 1 << 62)]
+)
+def test_a_zip64_directory_out_of_reach(tmp_path: Path, size: int, offset: int) -> None:
+    """Reads and seeks stay in the file; nothing of that size is asked for."""
+    record = struct.pack("<4sQHHLLQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, size, offset)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, 100, 1)
+    end = struct.pack("<4sHHHHLLH", b"PK\5\6", 0, 0, 1, 1, 10, 0, 0)
+    (tmp_path / "x.zip").write_bytes(bytes(100) + record + locator + end)
+    with pytest.raises(StoreError, match="its directory"):
+        read_directory(tmp_path / "x.zip")

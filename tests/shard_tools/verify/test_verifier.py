@@ -12,7 +12,7 @@ from shard_tools.cli import main
 from shard_tools.errors import StoreError
 from shard_tools.sampling.index_files import IndexOptions, write_index
 from shard_tools.verify.verifier import verify_store
-from tests.helpers.damage import DAMAGE, column, in_photo, truncated_photo
+from tests.helpers.damage import DAMAGE, UNSEALED, column, in_photo, reseal, truncated_photo
 from tests.helpers.photos import add_photo, built, kaggle
 
 
@@ -35,6 +35,9 @@ def store(whole: Path, tmp_path: Path) -> Path:
 def test_damage_is_found_and_named(kind: str, store: Path) -> None:
     damage, check, where, words = DAMAGE[kind]
     damage(store)
+    assert verify_store(store, decode=True)  # at the least, it is not what was written
+    if kind not in UNSEALED:
+        reseal(store)
     found = verify_store(store, decode=True)
     named = [problem for problem in found if (problem.check, problem.where) == (check, where)]
     assert any(re.search(words, problem.what) for problem in named), found
@@ -69,6 +72,7 @@ def test_the_command(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_many_photos_are_one_problem(store: Path) -> None:
     column(store, "samples", "width", lambda values: values.__setitem__(slice(0, 6), [1] * 6))
+    reseal(store)
     (problem,) = verify_store(store)
     assert "; " in problem.what
     assert problem.what.endswith("and 3 more")

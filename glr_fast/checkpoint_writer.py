@@ -1,0 +1,264 @@
+"""Writes checkpoints and best weights in the background, from copies in memory; loads them again.
+
+Training waits for the copy, not for the disk. 300 MB on two busy cores: 0.2 s of 3.8 s, and 1 s for
+the first save, which has to get memory from the system; that memory is kept and used again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from glr_fast.checkpoint import (
+    STATE,
+    WEIGHTS,
+    TrainState,
+    checkpoint_folders,
+    digest_of_file,
+    newest_checkpoint,
+    publish,
+    read_state,
+    save_best,
+    step_of,
+    write_weights,
+)
+from glr_fast.errors import ConfigError, TrainingError
+
+OPTIMIZER = "optimizer.bin"
+SCALER = "scaler.pt"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a checkpoint holds besides the trainer's state."""
+
+    model: Mapping[str, Tensor]
+    """Weights of the bare model, by name."""
+    optimizer: Mapping[str, Any]
+    """The optimiser's state."""
+    scaler: Mapping[str, Any] | None = None
+    """The gradient scaler's state, with fp16."""
+
+
+class CheckpointWriter:
+    """Writes one checkpoint at a time, in a thread; the next one waits for the one before.
+
+    What goes wrong in the thread is raised by the next call of any method.
+
+    Args:
+        run: the run folder.
+        keep: checkpoints that stay.
+    """
+
+    def __init__(self, run: Path, keep: int) -> None:
+        self._run, self._keep = run, keep
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._jobs: deque[Future[None]] = deque()
+        self._copies: dict[str, Any] = {}
+        self._copied_step: int | None = None
+
+    def save(self, state: TrainState, parts: Parts, export: Mapping[str, bytes]) -> None:
+        """Copy everything, then write it as a checkpoint in the background.
+
+        Args:
+            state: the trainer's state.
+            parts: model, optimiser and scaler, as they are now.
+            export: files to lie beside the weights, by name.
+
+        Raises:
+            TrainingError: an earlier write failed.
+        """
+        self.wait()
+        copies = self._copies
+        for name, value in vars(parts).items():
+            copies[name] = copied(value, copies.get(name))
+        self._copied_step = state.step
+        kept = Parts(**{name: copies[name] for name in vars(parts)})
+        self._submit(partial(write_checkpoint, self._run, state, kept, export, self._keep))
+
+    def evaluated(
+        self,
+        step: int,
+        best: Mapping[str, float] | None,
+        better: Mapping[str, Tensor] | None,
+        export: Mapping[str, bytes],
+    ) -> None:
+        """Write down an evaluation: best weights, and that the checkpoint of the step has had it.
+
+        Args:
+            step: at which was evaluated.
+            best: figures of the best weights so far.
+            better: the present weights if they are those, else None.
+            export: files to lie beside the weights, by name.
+
+        Raises:
+            TrainingError: an earlier write failed.
+        """
+        self.poll()
+        weights = None
+        if better is not None:
+            if self._copied_step != step:
+                self.wait()
+                self._copies["model"] = copied(better, self._copies.get("model"))
+                self._copied_step = step
+            weights = self._copies["model"]
+        note = {"step": step, **(best or {})}
+        self._submit(partial(_write_evaluated, self._run, step, best, weights, export, note))
+
+    def poll(self) -> None:
+        """Raise what a finished write ran into; returns at once."""
+        while self._jobs and self._jobs[0].done():
+            self._jobs.popleft().result()
+
+    def wait(self) -> None:
+        """Wait until all is written.
+
+        Raises:
+            TrainingError: it could not be.
+        """
+        while self._jobs:
+            self._jobs.popleft().result()
+
+    def close(self) -> None:
+        """Wait for what is being written and end the thread; raises nothing."""
+        self._thread.shutdown(wait=True)
+
+    def _submit(self, job: Callable[[], object]) -> None:
+        self._jobs.append(self._thread.submit(_explained, self._run, job))
+
+
+def write_checkpoint(
+    run: Path, state: TrainState, parts: Parts, export: Mapping[str, bytes], keep: int
+) -> Path:
+    """Write a checkpoint, then drop all but the newest ``keep``; returns its folder.
+
+    Checkpoints of later steps are dropped too: the run has left them behind, because they are
+    damaged.
+
+    Raises:
+        TrainingError: the weights are not finite.
+        OSError, RuntimeError, SafetensorError: it cannot be written; nothing of it stays.
+    """
+    _check_finite(parts.model, state.step)
+    folder = run / "checkpoints" / f"step-{state.step:08d}"
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    for old in folder.parent.glob(".step-*.tmp"):  # of a run that was killed
+        shutil.rmtree(old, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        write_weights(parts.model, temporary / WEIGHTS, {})
+        for name, value in ((OPTIMIZER, parts.optimizer), (SCALER, parts.scaler)):
+            if value is not None:
+                torch.save(value, temporary / name)
+        for name, content in export.items():
+            (temporary / name).write_bytes(content)
+        written = sorted(temporary.iterdir())
+        files = {file.name: (file.stat().st_size, digest_of_file(file)) for file in written}
+        state.write(temporary, files)
+        publish(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    there = checkpoint_folders(run)
+    past = [other for other in there if step_of(other) <= state.step]
+    for old in {*there} - {*past[-keep:]}:
+        shutil.rmtree(old)
+    return folder
+
+
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: Any, scaler: Any = None) -> None:
+    """Load a checkpoint into the bare model, the optimiser and the gradient scaler, if any.
+
+    A scaler starts anew where the checkpoint, of a run in another precision, has none.
+
+    Raises:
+        ConfigError: damaged.
+    """
+    try:
+        model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
+        optimizer.load_state_dict(_load(folder / OPTIMIZER))
+        if scaler is not None and (folder / SCALER).is_file():
+            scaler.load_state_dict(_load(folder / SCALER))
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
+        raise ConfigError(f"{folder}: cannot be loaded ({_short(error)})") from None
+
+
+def copied(value: Any, old: Any = None) -> Any:
+    """A copy of nested containers, with all tensors in CPU memory.
+
+    Tensors of an earlier copy are filled again where they have the same shape, so that a save does
+    not have to get memory from the system.
+    """
+    if isinstance(value, Tensor):
+        value = value.detach()
+        fits = isinstance(old, Tensor) and (old.shape, old.dtype) == (value.shape, value.dtype)
+        target = old if fits else torch.empty_like(value, device="cpu")
+        return target.copy_(value)
+    if isinstance(value, Mapping):
+        before = old if isinstance(old, Mapping) else {}
+        return {key: copied(item, before.get(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        known = isinstance(old, list | tuple) and len(old) == len(value)
+        pairs = zip(value, old if known else [None] * len(value), strict=True)
+        return type(value)([copied(item, before) for item, before in pairs])
+    return value
+
+
+def _write_evaluated(
+    run: Path,
+    step: int,
+    best: Mapping[str, float] | None,
+    weights: Mapping[str, Tensor] | None,
+    export: Mapping[str, bytes],
+    note: Mapping[str, Any],
+) -> None:
+    if weights is not None:
+        _check_finite(weights, step)
+        save_best(run, weights, export, note)
+    folder = run / "checkpoints" / f"step-{step:08d}"
+    if (folder / STATE).is_file():
+        state, files = read_state(folder)
+        replace(state, best=None if best is None else dict(best), evaluated=True).write(
+            folder, files
+        )
+
+
+def _explained(run: Path, job: Callable[[], object]) -> None:
+    try:
+        job()
+    except (OSError, RuntimeError, SafetensorError) as error:
+        saved = newest_checkpoint(run)
+        where = f"the last checkpoint, {saved}, is whole" if saved else "there is no checkpoint yet"
+        raise TrainingError(
+            f"{run}: a checkpoint cannot be written ({_short(error)}); {where}; make room, then "
+            "continue with the same command and --resume"
+        ) from error
+
+
+def _check_finite(weights: Mapping[str, Tensor], step: int) -> None:
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise TrainingError(
+                f"{name} is not finite at step {step}; these weights were not saved; lower "
+                "--optim.lr or lengthen --optim.warmup-epochs"
+            )
+
+
+def _load(file: Path) -> Any:
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _short(error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
+    return " ".join(str(reason).split())[:200]

@@ -1,0 +1,204 @@
+"""A finished run on a store: predictions, figures, tables and pictures in one folder."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from glr_fast import metrics
+from glr_fast.checkpoint import write_atomically
+from glr_fast.data import LoaderOptions, Rank, Store, bad_samples_file, open_loader
+from glr_fast.errors import ConfigError
+from glr_fast.evaluate_options import EvaluateOptions
+from glr_fast.evaluation.known_classes import KnownClasses
+from glr_fast.evaluation.predictions import Predictions, check_complete, figures_of, predict
+from glr_fast.evaluation.tables import write_tables
+from glr_fast.gpu_settings import apply_gpu_settings
+from glr_fast.run_start import fingerprint
+from glr_fast.trained_model import TrainedModel, load_model
+
+METRICS = "metrics.json"
+
+
+def evaluate(options: EvaluateOptions) -> dict[str, Any]:
+    """Evaluate a trained model and write tables, figures and pictures into one folder.
+
+    The store may hold any classes: they are matched to the model's by landmark id. Photos of
+    classes that the model does not know count as distractors for GAP and the thresholds, and for
+    nothing else. Every process of a distributed launch calls this; the main one writes.
+
+    Args:
+        options: which run, which splits of which store, where to.
+
+    Returns:
+        The figures, as in ``metrics.json`` (docs/evaluation.md lists them): among them ``photos``,
+        ``accuracy``, ``top5_accuracy``, ``macro_f1``, ``gap`` and ``ece`` (shares from 0 to 1) and
+        ``intervals`` (``[low, high]``, by the figure's key). An empty dictionary on all processes
+        but the main one.
+
+    Raises:
+        ConfigError: no such run or checkpoint, a damaged one, a store without a class of it, or a
+            folder that cannot be written to.
+        StoreError: no such store or split, or an empty one.
+    """
+    options = options.resolved()
+    assert options.store is not None
+    store = Store.open(options.store)
+    accelerator = _open_accelerator(options)
+    model = load_model(options.run, options.checkpoint, accelerator.device)
+    classes = KnownClasses.of(model, store, options.splits)
+    if accelerator.is_main_process:
+        _prepare(options.folder)
+    predictions = _predict_splits(accelerator, model, classes, store, options)
+    if not accelerator.is_main_process:
+        return {}
+    figures = _about(options, model, store) | all_figures(predictions, model, options.resamples)
+    _clear(options.folder)
+    write_tables(options.folder, predictions, store, model)
+    write_atomically(options.folder / METRICS, json.dumps(figures, indent=1) + "\n")
+    _draw(options, figures, predictions, model)
+    if options.report:
+        _report(options, store)
+    return figures
+
+
+def all_figures(predictions: Predictions, model: TrainedModel, resamples: int) -> dict[str, Any]:
+    """``figures_of``, and what an evaluation adds to it.
+
+    Returns:
+        Also ``unknown_photos``, ``reliability``, ``thresholds`` and ``intervals``.
+    """
+    labels, top, confidence = predictions.labels, predictions.top, predictions.probabilities[:, 0]
+    known = labels >= 0
+    right = top[:, 0] == labels
+    return figures_of(predictions, model.train_counts) | {
+        "unknown_photos": int((~known).sum()),
+        "reliability": metrics.reliability(right[known], confidence[known]),
+        "thresholds": metrics.thresholds(right, confidence),
+        "intervals": metrics.intervals(
+            labels,
+            top,
+            predictions.probabilities,
+            predictions.losses,
+            model.train_counts,
+            resamples,
+        ),
+    }
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, and see that it can be written to, before an hour of work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{folder}: cannot be written to ({error.strerror}); give another folder with --out"
+        ) from None
+
+
+def _clear(folder: Path) -> None:
+    """Take away what an earlier evaluation left.
+
+    If this one is interrupted while it writes, there is no ``metrics.json`` beside tables that do
+    not belong to it.
+    """
+    for name in (METRICS, "report.html", "confusion.png"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _draw(
+    options: EvaluateOptions,
+    figures: dict[str, Any],
+    predictions: Predictions,
+    model: TrainedModel,
+) -> None:
+    """Draw confusion.png beside the figures and learning_curves.png beside the run."""
+    # Imported here: training uses this package, and draws nothing.
+    from glr_fast.report import draw_confusion, draw_learning_curves, learning_curves
+
+    known = predictions.take(predictions.labels >= 0)
+    title = f"{options.home} on {'+'.join(options.splits)}: accuracy {figures['accuracy']:.1%}"
+    interval = figures["intervals"].get("accuracy")
+    if interval:
+        title += " ({:.1%} to {:.1%})".format(*interval)
+    file = options.folder / "confusion.png"
+    draw_confusion(known.labels, known.top[:, 0], model.names, file, title)
+    curves = learning_curves(options.home)
+    if curves:
+        file = options.home / "learning_curves.png"
+        draw_learning_curves(curves, file, f"{options.home}: {model.card.name}")
+
+
+def _report(options: EvaluateOptions, store: Store) -> None:
+    """Write the page; tables and figures are worth having without it."""
+    try:
+        from glr_fast.report.page import write_report
+    except ModuleNotFoundError as error:
+        print(
+            f"no report.html: it needs {error.name}, which is not installed; "
+            "pip install 'glr-fast[train]'",
+            file=sys.stderr,
+        )
+    else:
+        write_report(options.folder, options.home, store)
+
+
+def _open_accelerator(options: EvaluateOptions) -> Accelerator:
+    try:
+        accelerator = Accelerator(
+            mixed_precision=None if options.precision == "auto" else options.precision
+        )
+    except ValueError as error:
+        raise ConfigError(f"--precision {options.precision}: {error}") from None
+    apply_gpu_settings(accelerator.device)
+    return accelerator
+
+
+def _about(options: EvaluateOptions, model: TrainedModel, store: Store) -> dict[str, Any]:
+    """What was evaluated on what."""
+    return {
+        "run": str(options.run),
+        "checkpoint": model.folder.name,
+        "model": model.card.name,
+        "image_size": options.image_size or model.card.image_size,
+        "trained": model.note,
+        "model_classes": model.card.num_classes,
+        "store": str(options.store),
+        "store_digest": fingerprint(store),
+        "splits": options.splits,
+    }
+
+
+def _predict_splits(
+    accelerator: Accelerator,
+    model: TrainedModel,
+    classes: KnownClasses,
+    store: Store,
+    options: EvaluateOptions,
+) -> Predictions:
+    card, parts = model.card, []
+    size = options.image_size or card.image_size
+    reading = LoaderOptions.reading_as(options, batch_size=options.batch_size, image_size=size)
+    bad_samples = options.folder / bad_samples_file(accelerator.process_index)
+    for split in options.splits:
+        loader = open_loader(
+            store,
+            split,
+            reading,
+            rank=Rank(accelerator.process_index, accelerator.num_processes),
+            device=accelerator.device,
+            train=False,
+            bad_samples=bad_samples,
+        )
+        with loader:
+            part = predict(accelerator, model.module, loader, card, classes.relabel, split)
+        check_complete(part, store, split)
+        parts.append(part)
+    return Predictions.joined(parts)

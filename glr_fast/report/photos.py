@@ -1,0 +1,117 @@
+"""The photos that a report shows, read from the store and made small."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image, ImageOps
+
+from glr_fast.data import Store, StoreError, read_photo
+
+SIDE = 240
+"""Pixels of a thumbnail's longer side."""
+MOST_FAILURES = 5
+"""Photos in a row that cannot be read before the store is given up: each may wait for a network."""
+
+
+class PhotoBook:
+    """Thumbnails of a store's photos, each read once; none where the store cannot be read.
+
+    Args:
+        store: the store that was evaluated; None if it is gone.
+        most: thumbnails to make at most, since the page carries them.
+    """
+
+    def __init__(self, store: Store | None, most: int) -> None:
+        self.thumbnails: dict[str, str] = {}
+        """By number of the photo: JPEG, base64."""
+        self.problem = "" if store else "the store is not there"
+        self._left, self._failures = most, 0
+        self._store, self._samples = store, None
+        self._class_of_row, self._number_of = np.empty(0, np.int32), dict[str, int]()
+        if store is not None:
+            columns = ["key", "landmark_id", "split", "shard", "offset", "size"]
+            try:
+                self._samples = store.samples(columns)
+                encoded = self._samples["landmark_id"].combine_chunks()
+                self._class_of_row = encoded.indices.to_numpy()
+                ids = encoded.dictionary.to_pylist()
+                self._number_of = {landmark: number for number, landmark in enumerate(ids)}
+            except (StoreError, OSError) as error:
+                self._fail(str(error))
+
+    def of_key(self, key: str) -> str | None:
+        """The number of a photo's thumbnail, by the photo's key; None if there is none."""
+        if self._samples is None:
+            return None
+        row = self._samples["key"].index(key).as_py()
+        return self._thumbnail(row) if row >= 0 else None
+
+    def examples(self, landmark_id: str, most: int, but: Sequence[str] = ()) -> list[str]:
+        """Numbers of thumbnails of a class: of its training photos, or others if it has none.
+
+        Args:
+            landmark_id: of the class.
+            most: how many.
+            but: keys of photos that are not to be taken.
+        """
+        if self._samples is None:
+            return []
+        rows = np.flatnonzero(self._class_of_row == self._number_of.get(landmark_id, -1))
+        chosen = self._samples.take(pa.array(rows)).select(["key", "split"]).to_pylist()
+        order = sorted(range(len(rows)), key=lambda i: chosen[i]["split"] != "train")
+        found: list[str] = []
+        for i in order[: 3 * most + len(but)]:
+            thumbnail = self._thumbnail(int(rows[i])) if chosen[i]["key"] not in but else None
+            if thumbnail is not None:
+                found.append(thumbnail)
+            if len(found) == most:
+                break
+        return found
+
+    def _thumbnail(self, row: int) -> str | None:
+        name = str(row)
+        if name in self.thumbnails:
+            return name
+        if self._samples is None or self._store is None or self._left <= 0:
+            return None
+        place = self._samples.slice(row, 1).select(["shard", "offset", "size"]).to_pylist()[0]
+        try:
+            data = read_photo(self._store, **place)
+            self._failures = 0
+            small = thumbnail(data)
+        except (StoreError, OSError) as error:
+            self._fail(str(error))
+            return None
+        if small is None:
+            return None
+        self._left -= 1
+        self.thumbnails[name] = base64.b64encode(small).decode()
+        return name
+
+    def _fail(self, reason: str) -> None:
+        self._failures += 1
+        self.problem = " ".join(reason.split())
+        if self._failures >= MOST_FAILURES:
+            self._samples = None
+
+
+def thumbnail(data: bytes) -> bytes | None:
+    """A whole photo as a small JPEG, upright; None if it cannot be decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF: of no matter here
+            with Image.open(io.BytesIO(data)) as image:
+                image.draft("RGB", (2 * SIDE, 2 * SIDE))
+                small = ImageOps.exif_transpose(image).convert("RGB")
+                small.thumbnail((SIDE, SIDE))
+    except Exception:  # a damaged photo makes Pillow raise all kinds of errors
+        return None
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=78)
+    return file.getvalue()

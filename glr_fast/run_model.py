@@ -1,0 +1,85 @@
+"""What a run trains: the model with its starting weights, its loss and its optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from glr_fast import models
+from glr_fast.config import Config
+from glr_fast.data import Store
+from glr_fast.losses import build_loss, effective_number_weights
+from glr_fast.model_card import ModelCard
+from glr_fast.optim import build_optimizer
+from glr_fast.trained_model import load_model
+from glr_fast.warm_start import start_from
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """The trained parts of a run, on its device."""
+
+    model: nn.Module
+    """As Accelerate has prepared it: wrapped for several processes, compiled, ..."""
+    bare: nn.Module
+    """The same without wrappers: its weights have timm's names."""
+    card: ModelCard
+    """Architecture, image size, normalisation."""
+    loss: nn.Module
+    """(logits, labels, class weights or None) to the mean loss."""
+    class_weights: Tensor
+    """Of the deferred re-weighting. Shape (classes,), float32."""
+    optimizer: Any
+    """As Accelerate has prepared it."""
+    origin: str | None
+    """Where the weights come from with ``--init-from``, in a line."""
+
+    @classmethod
+    def build(
+        cls, config: Config, store: Store, accelerator: Accelerator, resumed: bool
+    ) -> RunModel:
+        """Make all of it; every process calls this.
+
+        Args:
+            config: of the run.
+            store: whose classes are learned.
+            accelerator: prepares model and optimiser.
+            resumed: a checkpoint will be loaded: no other weights are fetched before.
+
+        Raises:
+            ConfigError: a model, weights or an image size that cannot be had or do not fit.
+        """
+        counts = torch.from_numpy(store.class_counts("train"))
+        torch.manual_seed(config.seed)
+        chosen = config.model
+        if resumed or config.init_from is not None:
+            chosen = replace(chosen, pretrained=False, weights=None)
+        with accelerator.main_process_first():  # the others find the download in the cache
+            model = models.build_model(chosen, store.num_classes, config.head_scale)
+        card = ModelCard.of(model, config, store.num_classes)
+        origin = None
+        if config.init_from is not None and not resumed:
+            trained = load_model(config.init_from, device="cpu")
+            ids = store.classes()["landmark_id"].to_pylist()
+            origin = start_from(model, card, ids, trained)
+        loss = build_loss(config.loss, counts, config.scale, config.head_scale)
+        weights = effective_number_weights(counts, config.loss.reweight_beta)
+        model = models.place(model, accelerator.device)
+        sizes = {"--data.image-size": config.data.image_size}
+        models.check_image_sizes(model, sizes | {"--data.eval-image-size": config.eval_size})
+        optimizer = build_optimizer(config.optim, model)
+        wrapped, prepared = accelerator.prepare(model, optimizer)
+        bare = accelerator.unwrap_model(wrapped, keep_torch_compile=False)
+        return cls(
+            model=wrapped,
+            bare=cast(nn.Module, bare),
+            card=card,
+            loss=loss.to(accelerator.device),
+            class_weights=weights.to(accelerator.device),
+            optimizer=prepared,
+            origin=origin,
+        )

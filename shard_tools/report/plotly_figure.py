@@ -1,0 +1,87 @@
+"""Figures as plotly.js takes them, in the page's style: plain dictionaries.
+
+A colour such as ``@blue`` is a variable of the page's style sheet, so that charts follow the light
+and the dark theme; the page's script puts the colours in.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from shard_tools.report.style import NARROWEST, round_numbers
+
+Chart = dict[str, Any]
+
+
+def figure(traces: list[dict[str, Any]], x: str, y: str, height: int = 360) -> Chart:
+    """A chart of these traces with titled axes, with a legend if there are several.
+
+    Args:
+        traces: as plotly.js has them.
+        x: title of the horizontal axis.
+        y: title of the vertical axis.
+        height: in CSS pixels.
+    """
+    axis = {
+        "tickfont": {"size": 12},
+        "tickformat": ",",
+        "gridcolor": "@line",
+        "linecolor": "@line",
+        "zeroline": False,
+        "automargin": True,
+    }
+
+    def titled(text: str) -> dict[str, Any]:
+        return {"title": {"text": text, "font": {"size": 13, "color": "@muted"}, "standoff": 8}}
+
+    layout = {
+        "font": {"family": "@font", "size": 13, "color": "@ink"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "height": height,
+        "margin": {"l": 12, "r": 12, "t": 30 if len(traces) > 1 else 10, "b": 12},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "showlegend": len(traces) > 1,
+        "hoverlabel": {
+            "bgcolor": "@card",
+            "bordercolor": "@muted",
+            "font": {"color": "@ink", "family": "@font"},
+        },
+        "xaxis": axis | titled(x) | {"showgrid": False, "showline": True},
+        "yaxis": axis | titled(y),
+    }
+    return {"data": traces, "layout": layout}
+
+
+def whole_ticks(most: float) -> dict[str, Any]:
+    """Of a linear axis of numbers from 0: ticks only at whole numbers."""
+    return {"rangemode": "tozero"} | ({"tick0": 0, "dtick": 1} if most < 8 else {})
+
+
+def log_ticks(least: float, most: float) -> dict[str, Any]:
+    """Of a logarithmic axis: its range, and ticks at whole round numbers."""
+    ticks = round_numbers(least, most)
+    room = 0.04 * math.log10(most / least)
+    return {
+        "type": "log",
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,}" for tick in ticks],
+        "range": [math.log10(least) - room, math.log10(most) + room],
+    }
+
+
+def counted(least: float, most: float) -> dict[str, Any]:
+    """An axis of numbers of photos: logarithmic where they differ widely."""
+    return log_ticks(least, most) if most >= NARROWEST * least else whole_ticks(most)
+
+
+def hatched(shape: str) -> dict[str, Any]:
+    """Lines over a bar, so that it can be told apart without its colour."""
+    look = {"fillmode": "overlay", "fgcolor": "@card", "size": 6, "solidity": 0.25}
+    return {"shape": shape} | look
+
+
+def plain(name: str) -> str:
+    """A text as plotly shows it: it would take ``<b>`` for bold and ``$x$`` for a formula."""
+    return name.replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")
