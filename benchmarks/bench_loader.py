@@ -54,9 +54,10 @@ class Bench:
         sweeps, job = self.sweeps(kind), self.job(kind)
         for name in self.options.contenders:
             started = time.perf_counter()
-            sweeps.sweep(name, job, interpreter(), self.options.sweep_seconds)
-            took = time.perf_counter() - started
-            print(f"  {kind}: {name} swept in {took:.0f} s", flush=True)
+            sweeps.sweep(name, job, self.options.python, self.options.sweep_seconds)
+            took = f"swept in {time.perf_counter() - started:.0f} s"
+            left_out = sweeps.missing.get(name)
+            print(f"  {kind}: {name} {f'left out: {left_out}' if left_out else took}", flush=True)
 
     def race(self, kind: Kind) -> None:
         """Every contender on one store, in turn, with its best settings."""
@@ -71,7 +72,7 @@ class Bench:
                 if name in outcome.missing:
                     continue
                 try:
-                    worker = Worker(name, sweeps.job(name, job), interpreter())
+                    worker = Worker(name, sweeps.job(name, job), self.options.python)
                 except PeerError as error:
                     outcome.missing[name] = str(error)
                     print(f"  {name}: left out: {error}", flush=True)
@@ -105,9 +106,10 @@ class Bench:
         )
         self.results.mkdir(parents=True, exist_ok=True)
         write_csv(self.results / "loader_cpu.csv", {o.kind: o.samples for o in outcomes})
-        panels = {TITLES[o.kind]: o.samples for o in outcomes}
+        panels = {TITLES[o.kind]: o.samples for o in outcomes if o.samples}
         titles = {name: ready.title for o in outcomes for name, ready in o.ready.items()}
-        draw_bars(self.results / "loader_cpu.png", panels, titles, marked=OURS)
+        if panels:
+            draw_bars(self.results / "loader_cpu.png", panels, titles, marked=OURS)
         write_whole(self.results / "loader_cpu.md", text)
         print(self.results / "loader_cpu.md")
 
@@ -132,6 +134,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sweep-seconds", type=float, default=0.7, help="least time of a trial")
     parser.add_argument("--contenders", nargs="+", default=list(NAMES), choices=NAMES)
     parser.add_argument("--work", type=Path, default=Path("runs/bench_loader"))
+    parser.add_argument(
+        "--python", type=Path, default=interpreter(), help="that has the contenders' libraries"
+    )
     parser.add_argument("--results", type=Path, help="folder for the page; default: the repository")
     parser.add_argument("--quick", action="store_true", help="few generated photos, short turns")
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """The first hour on a GPU as one command: everything worth knowing, in order of worth.
 
-    python -m benchmarks.first_gpu_hour --out runs/gpu          # at most 25 minutes
+    python -m benchmarks.first_gpu_hour --out runs/gpu          # at most 20 minutes
     python -m benchmarks.first_gpu_hour --tiny --out runs/tiny  # on the CPU, to see that it runs
 
 Each step is a process of its own with a time of its own, after which it is ended; what it has
@@ -106,7 +106,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--store", type=Path, help="a store; default: one is made")
     parser.add_argument("--steps", nargs="+", help="only these")
     parser.add_argument("--again", nargs="+", default=[], help="do these again")
-    parser.add_argument("--minutes", type=float, default=25, help="start no step after this")
+    parser.add_argument("--minutes", type=float, default=20, help="start no step after this")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, on the CPU")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

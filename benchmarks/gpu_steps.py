@@ -1,29 +1,28 @@
 """The steps of the first hour on a GPU; benchmarks/first_gpu_hour.py runs each in its own process.
 
-A step is a function of its sizes that returns rows: (what, figure, unit or verdict). It calls
-``note`` after every row, so that a step that is cut short leaves what it had.
+A step is a function of the work folder, its sizes and ``note``, which it calls with each figure:
+(what, figure, unit or verdict). A step that is cut short leaves what it had.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
-from itertools import count
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
-
-from benchmarks import bench_loader_gpu as sweep
 from benchmarks.environment import describe, repository
+from benchmarks.gpu_contenders import Work, contenders, planned_dali, targets
+from benchmarks.gpu_race import Contender, first_line, race
+from benchmarks.samples import Sample, Spread, ratio, write_csv
 from benchmarks.stores import open_store, source_photos
-from benchmarks.train_step import Task, TrainStep, fed, feed, run
-from glr_fast.data.plan import Plan, Samples
-from glr_fast.data.shard_reader import ShardReader
+from benchmarks.train_step import Feed, Task, TrainStep, feed, run
+from glr_fast.data import usable_cores
 from glr_fast.model_config import LossName
 from shard_tools.store import Store
 
@@ -46,13 +45,14 @@ class Sizes:
     classes: tuple[int, ...] = (1000, 81_313)
     batch: int = 256
     side: int = 224
-    threads: int = 8
-    seconds: float = 1.5
-    """Least time of a turn."""
-    steps: int = 40
-    """Training steps that are measured."""
-    warm: int = 10
-    rounds: int = 3
+    threads: int = dataclasses.field(default_factory=usable_cores)
+    seconds: float = 0.5
+    """Least time of a turn in a race."""
+    steps: int = 15
+    """Training steps of a turn."""
+    warm: int = 4
+    """Training steps before each turn: more than the loader has ready."""
+    rounds: int = 5
     settings: int | None = None
     """Settings of the loader that are swept; None for all."""
     small: bool = False
@@ -79,7 +79,7 @@ def the_store(work: Path, sizes: Sizes) -> Path:
     """The store that all steps read: made in the first, from landmarks13 or generated photos."""
     given = os.environ.get("GLR_STORE")
     photos, _ = (Path(), "") if given else source_photos(work, sizes.small)
-    return Path(given) if given else open_store("original", photos, work)
+    return Path(given) if given else open_store("original", photos, work, shard=64)
 
 
 def machine(work: Path, sizes: Sizes, note: Note) -> None:
@@ -107,36 +107,13 @@ def tests(work: Path, sizes: Sizes, note: Note) -> None:
 
 
 def loader(work: Path, sizes: Sizes, note: Note) -> None:
-    """The loader's settings, one changed at a time."""
-    store = Store.open(the_store(work, sizes))
-    for name, setting in list(sweep.settings().items())[: sizes.settings]:
-        chosen = setting if name != sweep.BASE else replace(setting, threads=sizes.threads)
-        _rate(
-            note,
-            name,
-            lambda chosen=chosen: sweep.loader(
-                store, chosen, sizes.device, sizes.batch, sizes.side
-            ),
-            sizes,
-        )
-
-
-def decode(work: Path, sizes: Sizes, note: Note) -> None:
-    """The bare decoder: all of the photo, the crop only, with and without the JPEG engines."""
-    store = Store.open(the_store(work, sizes))
-    on_cpu = sizes.device == "cpu"
-    for engines in (True, False):
-        for region in (False, True):
-            part, state = "crop only" if region else "full", "on" if engines else "off"
-            what = f"{part}, engines {state}"
-            _rate(
-                note,
-                f"nvImageCodec, {what}",
-                lambda region=region, engines=engines: sweep.bare_decode(
-                    store, region, sizes.batch, on_cpu, engines
-                ),
-                sizes,
-            )
+    """Our loader and its settings, the bare decoder, stock DALI, webdataset: one race."""
+    chosen = _work(work, sizes)
+    samples = _race(work, "loader", contenders(chosen, sizes.settings), sizes, note)
+    for target in targets(list(samples)):
+        judged = target.judge(samples)
+        if judged:
+            note(target.text, judged[0].text(2), f"{judged[1]}: at least {target.least:g}")
 
 
 def train(work: Path, sizes: Sizes, note: Note) -> None:
@@ -146,38 +123,42 @@ def train(work: Path, sizes: Sizes, note: Note) -> None:
         for number, model in enumerate(sizes.models):
             published = list(PUBLISHED.values())[number]
             least = list(FED.values())[number]
+            medians: dict[str, float] = {}
             for loss in ("ce", "ldam"):
                 name = f"{model}, {classes:,} classes, {loss}"
                 try:
                     found = _trained(_task(sizes, model, classes, loss), store, sizes)
                 except Exception as error:
-                    note(name, "failed", _first_line(error))
+                    note(name, "failed", first_line(error))
                     continue
-                share = found["loader"] / found["synthetic"]
-                words = "met" if share >= least else "missed"
-                note(f"{name}: synthetic", f"{found['synthetic']:,.0f}", "images/s")
-                ratio = found["loader"] / published
+                rates = {kind: Spread.of([s.rate for s in found[kind]]) for kind in found}
+                note(f"{name}: synthetic", rates["synthetic"].text(0), "images/s")
+                over = rates["loader"].median / published
                 note(
                     f"{name}: fed",
-                    f"{found['loader']:,.0f}",
-                    f"images/s, {ratio:.2f} of the {published:,} published for one A100 "
+                    rates["loader"].text(0),
+                    f"images/s, {over:.2f} of the {published:,} published for one A100 "
                     f"(aim {_OVER_PUBLISHED:g})",
                 )
-                note(f"{name}: fed / synthetic", f"{share:.3f}", f"{words}: at least {least}")
+                share = ratio(found["loader"], found["synthetic"])
+                words = "met" if share.median >= least else "missed"
+                note(f"{name}: fed / synthetic", share.text(3), f"{words}: at least {least}")
+                medians[loss] = rates["synthetic"].median
+            if len(medians) == 2:
+                slower = medians["ldam"] / medians["ce"]
+                note(f"{model}, {classes:,} classes: ldam / ce", f"{slower:.3f}", "at least 0.95")
 
 
 def engines(work: Path, sizes: Sizes, note: Note) -> None:
     """DALI's pipelines: the crop decoded, against all of it decoded and cut on the device."""
-    store = Store.open(the_store(work, sizes))
+    chosen, found = _work(work, sizes), dict[str, Contender]()
     for load in (0.0, 0.65, 0.99) if sizes.device != "cpu" else (0.0,):
         for whole in (False, True):
             what = "full decode, crop on the device" if whole else "region decode"
-            _rate(
-                note,
-                f"DALI, {what}, hw_load {load}",
-                lambda load=load, whole=whole: _pipeline(store, sizes, load, whole),
-                sizes,
+            found[f"DALI, {what}, hw_load {load}"] = Contender(
+                lambda load=load, whole=whole: planned_dali(chosen, load, whole)
             )
+    _race(work, "engines", found, sizes, note)
 
 
 def profile(work: Path, sizes: Sizes, note: Note) -> None:
@@ -202,15 +183,32 @@ def profile(work: Path, sizes: Sizes, note: Note) -> None:
 
 
 STEPS: dict[str, tuple[Callable[[Path, Sizes, Note], None], float]] = {
-    "machine": (machine, 150),
+    "machine": (machine, 120),
+    "loader": (loader, 300),
+    "train": (train, 360),
     "tests": (tests, 240),
-    "loader": (loader, 240),
-    "decode": (decode, 90),
-    "train": (train, 480),
-    "engines": (engines, 150),
-    "profile": (profile, 120),
+    "engines": (engines, 90),
+    "profile": (profile, 90),
 }
-"""Steps in order of worth, and the seconds that each may take: 24.5 minutes in all."""
+"""Steps in order of worth, and the seconds that each may take: 20 minutes in all."""
+
+
+def _work(work: Path, sizes: Sizes) -> Work:
+    store = Store.open(the_store(work, sizes))
+    return Work(store, sizes.batch, sizes.side, sizes.threads, sizes.device)
+
+
+def _race(
+    work: Path, name: str, found: dict[str, Contender], sizes: Sizes, note: Note
+) -> dict[str, list[Sample]]:
+    """A race whose figures are noted, and whose turns are written to a CSV file."""
+    samples, failed = race(found, sizes.rounds, sizes.seconds)
+    for who, turns in samples.items():
+        note(who, Spread.of([turn.rate for turn in turns]).text(0), "photos/s")
+    for who, why in failed.items():
+        note(who, "failed", why)
+    write_csv(work / f"{name}.csv", {"gpu": samples})
+    return samples
 
 
 def _task(sizes: Sizes, model: str, classes: int, loss: str) -> Task:
@@ -225,67 +223,18 @@ def _task(sizes: Sizes, model: str, classes: int, loss: str) -> Task:
     )
 
 
-def _trained(task: Task, store: Path, sizes: Sizes) -> dict[str, float]:
-    """Images per second by feed, in turns; the median of the rounds."""
-    step = TrainStep(task)
-    rates: dict[str, list[float]] = {"synthetic": [], "loader": []}
-    for _ in range(sizes.rounds):
-        for kind, each in rates.items():
-            turn = fed(step, cast(Any, kind), store, sizes.threads, sizes.steps, sizes.warm)
-            each.append(turn.rate)
-    return {kind: float(np.median(each)) for kind, each in rates.items()}
-
-
-def _rate(note: Note, name: str, open_batches: Callable[[], Iterator[int]], sizes: Sizes) -> None:
-    """Photos per second over some turns; a failure is a row too."""
-    try:
-        turns = [sweep.turn(open_batches, sizes.seconds).rate for _ in range(sizes.rounds)]
-    except Exception as error:
-        note(name, "failed", _first_line(error))
-        return
-    note(name, f"{np.median(turns):,.0f}", f"photos/s ({min(turns):,.0f} to {max(turns):,.0f})")
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
-
-
-def _pipeline(store: Store, sizes: Sizes, load: float, whole: bool) -> Iterator[int]:
-    """Photos of each batch through a DALI pipeline that decodes all of a photo, or its crop."""
-    from nvidia.dali import fn, types
-    from nvidia.dali.pipeline import Pipeline
-
-    plan, source = Plan(Samples.of_split(store, "train"), sizes.batch), ShardReader(store, "train")
-    steps, held = count(), []
-
-    def inputs() -> tuple[Any, ...]:
-        batch = plan.batch(next(steps))
-        start, shape = (np.ascontiguousarray(part) for part in np.split(batch.edits.boxes, 2, 1))
-        held.append((source.encoded(batch.rows), start, shape))
-        del held[:-8]  # DALI reads them where they are
-        return held[-1]
-
-    gpu = sizes.device == "cuda"
-    where = "mixed" if gpu else "cpu"
-    how: dict[str, Any] = {"hw_decoder_load": load} if gpu else {}
-    kinds = [types.DALIDataType.UINT8, *[types.DALIDataType.INT32] * 2]
-    pipeline = Pipeline(
-        batch_size=sizes.batch, num_threads=sizes.threads, device_id=0 if gpu else None
-    )
-    with pipeline:
-        given: Any = fn.external_source(
-            source=inputs, num_outputs=3, batch=True, no_copy=True, ndim=[1, 1, 1], dtype=kinds
-        )
-        encoded, start, shape = given
-        if whole:
-            images: Any = fn.decoders.image(encoded, device=where, **how)
-            images = fn.slice(images, start=start, shape=shape, axis_names="HW")
-        else:
-            images = fn.decoders.image_slice(
-                encoded, start=start, shape=shape, axis_names="HW", device=where, **how
-            )
-        pipeline.set_outputs(cast(Any, fn.resize(images, size=(sizes.side, sizes.side))))
-    pipeline.build()
-    while True:
-        (images,) = pipeline.run()
-        yield len(images)
+def _trained(task: Task, store: Path, sizes: Sizes) -> dict[Feed, list[Sample]]:
+    """Fed by the loader and by nothing, in turns on one model, the loader open all the time."""
+    step, kinds = TrainStep(task), cast("tuple[Feed, ...]", ("synthetic", "loader"))
+    found: dict[Feed, list[Sample]] = {kind: [] for kind in kinds}
+    with ExitStack() as stack:
+        opened = {
+            kind: stack.enter_context(closing(feed(kind, task, store, sizes.threads)))
+            for kind in kinds
+        }
+        for number in range(sizes.rounds):
+            for kind in kinds[:: -1 if number % 2 else 1]:
+                run(step, opened[kind], sizes.warm)
+                turn = run(step, opened[kind], sizes.steps)
+                found[kind].append(Sample(turn.images, turn.seconds, turn.seconds))
+    return found

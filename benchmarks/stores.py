@@ -44,13 +44,20 @@ def source_photos(work: Path, small: bool = False) -> tuple[Path, str]:
     return dest, f"the 512 real photos of landmarks13, {COPIES} times under different ids"
 
 
-def open_store(kind: Kind, photos: Path, work: Path) -> Path:
-    """A store of those photos: with their own bytes, or shrunk to a shorter side of 256."""
+def open_store(kind: Kind, photos: Path, work: Path, shard: int = SHARD) -> Path:
+    """A store of those photos: with their own bytes, or shrunk to a shorter side of 256.
+
+    Args:
+        kind: which of the two.
+        photos: in the layout of the Kaggle competition.
+        work: where the store is put.
+        shard: photos in a shard.
+    """
     out = work / f"store-{photos.name}-{kind}"
     if not (out / "manifest.json").exists():
         size = ["--resize-short", "256"] if kind == "short256" else ["--keep-original"]
         command = ["build", "--source", str(photos), "--out", str(out), *size]
-        more = ["--splits", "1,0,0", "--shard-size", str(SHARD)]
+        more = ["--splits", "1,0,0", "--shard-size", str(shard)]
         subprocess.run([sys.executable, "-m", "shard_tools.cli", *command, *more], check=True)
     return out
 

@@ -58,10 +58,24 @@ def test_sweeps_are_kept_and_used(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_race_with_the_settings_of_the_sweep(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "few").symlink_to(photos)  # in place of generated ones
-    options = ["--quick", "--kinds", "short256", "--contenders", "bound_full", "--work"]
-    bench_loader.main([*options, str(tmp_path), "--steps", "sweep", "race", "page"])
+    options = ["--quick", "--kinds", "short256", "--contenders", "bound_full"]
+    # Not the environment of the contenders' libraries, which may be there half installed.
+    options += ["--python", sys.executable, "--work", str(tmp_path)]
+    bench_loader.main([*options, "--steps", "sweep", "race", "page"])
     text = (tmp_path / "loader_cpu.md").read_text()
     assert "bound: libjpeg-turbo, full decode, nothing else" in text
     before = json.loads((tmp_path / "race-few-short256.json").read_text())
-    bench_loader.main([*options, str(tmp_path), "--steps", "sweep", "race"])
+    bench_loader.main([*options, "--steps", "sweep", "race"])
     assert json.loads((tmp_path / "race-few-short256.json").read_text()) == before
+
+
+@pytest.mark.slow
+def test_contenders_that_do_not_start_are_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "few").symlink_to(photos)
+    options = ["--quick", "--kinds", "short256", "--contenders", "bound_full"]
+    options += ["--python", "/bin/false", "--work", str(tmp_path)]
+    bench_loader.main([*options, "--steps", "sweep", "race", "page"])
+    assert "short256: bound_full left out: ended" in capsys.readouterr().out
+    assert "not measured" in (tmp_path / "loader_cpu.md").read_text()
