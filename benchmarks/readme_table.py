@@ -66,7 +66,13 @@ def table(folder: Path = RESULTS) -> str:
         PageError: a page lacks a row.
     """
     lines = ["| what | glr-fast | against | page |", "|---|---|---|---|"]
-    for line in (*_loader(folder), *_build(folder), *_scale(folder), *_accuracy(folder)):
+    for line in (
+        *_loader(folder),
+        *_gpu(folder),
+        *_build(folder),
+        *_scale(folder),
+        *_accuracy(folder),
+    ):
         lines.append(f"| {' | '.join(line)} |")
     return "\n".join([*lines, ""])
 
@@ -94,6 +100,33 @@ def _loader(folder: Path) -> list[tuple[str, ...]]:
     survived = bad.row("cpu")["bad over clean, median"]
     last = ("the same with 0.1% of the photos destroyed", f"{survived} of the rate", "")
     return [(*line, page.link()) for line in lines] + [(*last, bad.link())]
+
+
+def _gpu(folder: Path) -> list[tuple[str, ...]]:
+    page = Page(folder, "gpu.md")
+    ours, stock, webdataset = (
+        page.row(start, "Loader")["figure"].split(" ")[0]
+        for start in ("ours, 8 threads", "stock DALI, image_random_crop", "webdataset + DataLoader")
+    )
+    lines = [
+        (
+            "crops loaded, photos of 98 kB, one H200, 8 of 16 CPU cores",
+            f"{ours}/s",
+            f"stock DALI {stock} and webdataset + DataLoader {webdataset}, 16 cores",
+        )
+    ]
+    for model, title in (("resnet50", "ResNet-50"), ("efficientnet_b0", "EfficientNet-B0")):
+        row = page.row(f"{model}, 81,313 classes, ldam: fed", "Training")
+        published = re.search(r"of the ([\d,]+) published", row[""])
+        against = published[1] if published else "?"
+        lines.append(
+            (
+                f"{title} trained with LDAM, 81,313 classes, bf16, one H200",
+                f"{row['figure'].split(' ')[0]} images/s",
+                f"NVIDIA's DeepLearningExamples, 1,000 classes, one A100: {against}",
+            )
+        )
+    return [(*line, page.link()) for line in lines]
 
 
 def _build(folder: Path) -> list[tuple[str, ...]]:

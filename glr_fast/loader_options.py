@@ -20,8 +20,8 @@ class DecoderOptions:
     """How the decoder is tuned. All but ``queue_depth`` is for the GPU; docs/gpu.md says what to
     try. ``fancy_upsampling`` changes pixels by a few levels, the rest changes speed and memory."""
 
-    queue_depth: int = 2
-    """Batches that are worked on ahead of the one handed out."""
+    queue_depth: int | None = None
+    """Batches that are worked on ahead of the one handed out; None takes 2, on a GPU 4."""
     hw_load: float = 0.65
     """Share of the photos that the GPU's JPEG engines decode, where it has any; 0 uses none."""
     preallocate: bool = False
@@ -37,7 +37,8 @@ class DecoderOptions:
 
     def check(self, prefix: str) -> None:
         """Check the fields; ``prefix`` is that of their flags, such as ``data.decoder.``."""
-        require(self.queue_depth >= 1, f"--{prefix}queue-depth", "1 or more", self.queue_depth)
+        depth = self.queue_depth
+        require(depth is None or depth >= 1, f"--{prefix}queue-depth", "1 or more", depth)
         require(0 <= self.hw_load <= 1, f"--{prefix}hw-load", "from 0 to 1", self.hw_load)
         require(self.pinned_mib >= 0, f"--{prefix}pinned-mib", "0 or more", self.pinned_mib)
         require(self.device_mib >= 0, f"--{prefix}device-mib", "0 or more", self.device_mib)
@@ -49,7 +50,8 @@ class ReadingOptions:
 
     threads: int | None = None
     """Decoding threads per process; None divides the cores that the process may use by the
-    processes that were started on this machine."""
+    processes that were started on this machine. Where DALI decodes on a GPU it leaves two of them
+    free, and takes eight at most."""
     backend: str = "auto"
     """Decoder: dali (on a GPU, or DALI's CPU backend), cpu (libjpeg-turbo and OpenCV in threads),
     or auto: dali on a GPU, else cpu."""

@@ -10,6 +10,7 @@ import torch
 
 from glr_fast.data.augment import Augmentation
 from glr_fast.data.backends.base import Backend, StoreSupply, Supply
+from glr_fast.data.backends.nvjpeg import load_packaged_nvjpeg
 from glr_fast.data.bad_photos import BadPhotos
 from glr_fast.data.loader import Loader, Output
 from glr_fast.data.plan import Plan, Rank, Samples
@@ -80,18 +81,38 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decoding_threads(options: ReadingOptions) -> int:
+def uses_dali(options: ReadingOptions, device: torch.device) -> bool:
+    """Whether DALI decodes, or the ``cpu`` backend."""
+    return options.backend == "dali" or (options.backend == "auto" and device.type == "cuda")
+
+
+def decoding_threads(options: ReadingOptions, device: torch.device) -> int:
     """Threads that decode in this process: those asked for, or its share of the machine's cores.
 
     ``accelerate launch`` and ``torchrun`` say in ``LOCAL_WORLD_SIZE`` how many processes they have
     started here. Each of them may use all cores, so together they would start as many threads for
     each core as there are processes.
+
+    Where DALI decodes on a GPU, two cores are left for those that launch the model's kernels, and
+    eight threads are enough: they spin while they wait for the GPU, and 16 of them on 16 cores were
+    slower than 8 (benchmarks/results/gpu.md).
     """
     if options.threads is not None:
         return options.threads
     said = os.environ.get("LOCAL_WORLD_SIZE", "1")
     processes = int(said) if said.isdecimal() else 1
-    return max(1, usable_cores() // max(1, processes))
+    share = max(1, usable_cores() // max(1, processes))
+    if device.type == "cuda" and uses_dali(options, device):
+        return max(1, min(8, share - 2))
+    return share
+
+
+def batches_ahead(options: ReadingOptions, device: torch.device) -> int:
+    """Batches that are worked on ahead of the one handed out: as asked for, else 2, on a GPU 4.
+
+    There a batch that takes three times as long as others, which is seen, is not waited for.
+    """
+    return options.decoder.queue_depth or (4 if device.type == "cuda" else 2)
 
 
 def _largest(samples: Samples) -> tuple[int, int]:
@@ -126,9 +147,12 @@ def open_backend(
         colors: whether the plans change colours.
         largest: width and height that no photo exceeds, in pixels; None where that is not known.
     """
-    threads, tuning = decoding_threads(options), options.decoder
+    threads = decoding_threads(options, device)
+    tuning = replace(options.decoder, queue_depth=batches_ahead(options, device))
     size = batch_size, options.image_size
-    if options.backend == "dali" or (options.backend == "auto" and device.type == "cuda"):
+    if uses_dali(options, device):
+        if device.type == "cuda":
+            load_packaged_nvjpeg()
         from glr_fast.data.backends.dali import DaliBackend
 
         return DaliBackend(supply, *size, device, threads, colors, tuning, largest)
@@ -136,4 +160,4 @@ def open_backend(
     from glr_fast.data.backends.cpu import CpuBackend
 
     pinned = device.type == "cuda"  # so that the copy to the GPU need not be waited for
-    return CpuBackend(supply, *size, threads, tuning.queue_depth, pinned)
+    return CpuBackend(supply, *size, threads, batches_ahead(options, device), pinned)

@@ -100,6 +100,9 @@ def dali_gpu() -> Finding:
 
     if not torch.cuda.is_available():
         return Finding("note", "DALI on the GPU", "no GPU to try it on")
+    from glr_fast.data.backends.nvjpeg import load_packaged_nvjpeg
+
+    load_packaged_nvjpeg()
     return _dali("mixed")
 
 

@@ -22,6 +22,7 @@ from shard_tools.cli import build, eda, fetch, index, repair, show, stats, verif
 from shard_tools.cli.output import drop_stdout, fit_terminal
 from shard_tools.errors import StoreError, escaped
 from shard_tools.files.remote import of_client, unusable
+from shard_tools.workers.without_pandas import without_pandas
 
 PROGRAM = "glr-shard"
 COMMANDS = {
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 1 if ``verify`` found problems, 2 for an error that the user
         can correct, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    if arguments is None:  # this process is ours alone
+        without_pandas()
     fit_terminal()
     parser = _parser()
     if not (sys.argv[1:] if arguments is None else arguments):

@@ -19,6 +19,7 @@ from typing import Any
 
 from shard_tools.errors import StoreError
 from shard_tools.workers.tasks import Advance, CancelledError, Result, Task
+from shard_tools.workers.without_pandas import without_pandas
 
 _POLL_S = 0.2
 
@@ -151,6 +152,7 @@ _shared: tuple[Any, Any] | None = None
 def _start_worker(done: Any, stop: Any, environment: dict[str, str]) -> None:
     global _shared
     _shared = done, stop
+    without_pandas()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent ends the work, and its workers

@@ -6,23 +6,25 @@ import gc
 import mmap
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from nvidia.dali import fn
+from nvidia.dali.pipeline import Pipeline
 
 from glr_fast.config import Config, DataConfig, changed_for_resume
 from glr_fast.data import LoaderOptions, Store, image_edits, normalisation, opening
-from glr_fast.data.backends import dali, jpeg_regions
+from glr_fast.data.backends import dali, jpeg_regions, nvjpeg
 from glr_fast.data.image_edits import erase
 from glr_fast.errors import ConfigError
 from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.loader_options import DecoderOptions
 from tests.helpers.loaders import opened
 
-GPU = torch.device("cuda")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 JPEG = cv2.imencode(".jpg", np.full((30, 40, 3), 90, np.uint8))[1].ravel()
 
 
@@ -33,8 +35,39 @@ def test_threads_are_divided_by_the_processes_of_a_machine(monkeypatch: pytest.M
             monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
         else:
             monkeypatch.setenv("LOCAL_WORLD_SIZE", said)
-        assert opening.decoding_threads(LoaderOptions()) == expected
-        assert opening.decoding_threads(LoaderOptions(threads=5)) == 5
+        assert opening.decoding_threads(LoaderOptions(), CPU) == expected
+        assert opening.decoding_threads(LoaderOptions(threads=5), CPU) == 5
+
+
+def test_dali_on_a_gpu_leaves_cores_to_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    for cores, expected in ((1, 1), (2, 1), (3, 1), (4, 2), (8, 6), (16, 8), (64, 8)):
+        monkeypatch.setattr(opening, "usable_cores", lambda cores=cores: cores)
+        assert opening.decoding_threads(LoaderOptions(), GPU) == expected
+        assert opening.decoding_threads(LoaderOptions(backend="cpu"), GPU) == cores
+        assert opening.decoding_threads(LoaderOptions(threads=9), GPU) == 9
+
+
+def test_more_batches_are_made_ahead_on_a_gpu() -> None:
+    asked = LoaderOptions(decoder=DecoderOptions(queue_depth=3))
+    for options, device, expected in (
+        (LoaderOptions(), CPU, 2),
+        (LoaderOptions(), GPU, 4),
+        (asked, CPU, 3),
+        (asked, GPU, 3),
+    ):
+        assert opening.batches_ahead(options, device) == expected
+
+
+def test_the_nvjpeg_of_the_packages_is_loaded_first() -> None:
+    path = nvjpeg.load_packaged_nvjpeg()
+    assert path is not None
+    assert "site-packages/nvidia" in str(path)
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    assert path in nvjpeg.loaded_nvjpeg(lines)
+    maps = ["7f r-xp 0 08:01 5 /usr/local/cuda/lib64/libnvjpeg.so.13.0.0\n"] * 2
+    maps += ["7f r-xp 0 08:01 6 /x/torchvision.libs/libnvjpeg.4a0b5c81.so.13", "7f r-xp 0 0 0"]
+    assert nvjpeg.loaded_nvjpeg(maps) == [Path("/usr/local/cuda/lib64/libnvjpeg.so.13.0.0")]
 
 
 def test_a_loader_starts_as_many_threads(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,3 +238,20 @@ def test_what_lay_ready_is_told_where_it_is_known(store: Path) -> None:
         with opened(store, "train", batch_size=8, image_size=32, backend=backend) as loader:
             list(loader.epoch())
             assert ("ready" in loader.timings) == (backend == "cpu")
+
+
+def test_the_flip_for_gpus_gives_the_same_bytes() -> None:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (9, 12, 3), np.uint8) for _ in range(4)]
+    flips = [np.int32(flip) for flip in (0, 1, 1, 0)]
+    pipeline = Pipeline(batch_size=4, num_threads=1, device_id=None)
+    with pipeline:
+        given = fn.external_source(lambda: (images, flips), num_outputs=2, layout=["HWC", ""])
+        pipeline.set_outputs(*(dali.flipped(*given, at_once=how) for how in (False, True)))
+    pipeline.build()
+    one_by_one, at_once = (np.stack([*cast("Any", out)]) for out in pipeline.run())
+    expected = [
+        image[:, ::-1] if flip else image for image, flip in zip(images, flips, strict=True)
+    ]
+    np.testing.assert_array_equal(one_by_one, expected)
+    np.testing.assert_array_equal(at_once, expected)

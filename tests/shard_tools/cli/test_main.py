@@ -175,3 +175,20 @@ def test_it_runs_without_torch_and_dali() -> None:
     count, loaded = run.stdout.strip().split(" ", 1)
     assert int(count) >= 60
     assert loaded == "[]"
+
+
+def test_a_build_imports_no_pandas(photos: Path, tmp_path: Path) -> None:
+    """pyarrow would, in the command and in each worker, where it is installed: as here."""
+    (tmp_path / "pandas").mkdir()
+    (tmp_path / "pandas/__init__.py").write_text(
+        f"open({str(tmp_path / 'imported')!r}, 'a').close(); raise ImportError"
+    )
+    source = ["--source", str(photos), "--workers", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "shard_tools.cli", "build", *source, "--out", str(tmp_path / "s")],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "imported").exists()
