@@ -47,7 +47,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Setting:
-    """How our loader is set up; None takes the threads of the others."""
+    """How our loader is set up; None takes its own default."""
 
     threads: int | None = None
     backend: BackendName = "dali"
@@ -77,7 +77,7 @@ def settings() -> dict[str, Setting]:
         found[f"ours, queue {depth}"] = tuned(queue_depth=depth)
     for threads in (2, 4, 8, 16):
         found[f"ours, {threads} threads"] = Setting(threads=threads)
-    found["ours, backend cpu"] = Setting(backend="cpu")
+    found["ours, backend cpu"] = Setting(backend="cpu")  # all cores
     return found
 
 
@@ -119,7 +119,7 @@ def loader(work: Work, setting: Setting) -> Generator[int]:
     options = LoaderOptions(
         batch_size=work.batch,
         image_size=work.side,
-        threads=setting.threads or work.threads,
+        threads=setting.threads,
         backend=setting.backend,
         decoder=setting.decoder,
     )

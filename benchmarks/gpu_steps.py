@@ -14,15 +14,17 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from statistics import median
+from typing import Any, cast
 
 from benchmarks.environment import describe, repository
 from benchmarks.gpu_contenders import Work, contenders, planned_dali, targets
 from benchmarks.gpu_race import Contender, first_line, race
 from benchmarks.samples import Sample, Spread, ratio, write_csv
 from benchmarks.stores import open_store, source_photos
-from benchmarks.train_step import Feed, Task, TrainStep, feed, run
+from benchmarks.train_step import Batches, Feed, Task, TrainStep, Turn, feed, run
 from glr_fast.data import usable_cores
+from glr_fast.loader_options import DecoderOptions
 from glr_fast.model_config import LossName
 from shard_tools.store import Store
 
@@ -149,6 +151,49 @@ def train(work: Path, sizes: Sizes, note: Note) -> None:
                 note(f"{model}, {classes:,} classes: ldam / ce", f"{slower:.3f}", "at least 0.95")
 
 
+def feeds(work: Path, sizes: Sizes, note: Note) -> None:
+    """What feeds a step best: one model, our loader's settings in turn, beside synthetic."""
+    store, model = the_store(work, sizes), sizes.models[0]
+    step = TrainStep(_task(sizes, model, sizes.classes[0], "ce"))
+    turns: dict[str, list[Turn]] = {name: [] for name in FEEDS}
+    with ExitStack() as stack:
+        opened = {
+            name: stack.enter_context(closing(_feed(step.task, store, chosen)))
+            for name, chosen in FEEDS.items()
+        }
+        for number in range(sizes.rounds):
+            for name in list(FEEDS)[:: -1 if number % 2 else 1]:
+                run(step, opened[name], sizes.warm)
+                turns[name].append(run(step, opened[name], sizes.steps))
+    ceiling = turns.pop("synthetic")
+    for name, found in turns.items():
+        share = Spread.of([a.rate / b.rate for a, b in zip(found, ceiling, strict=True)])
+        waited = median(turn.waited / turn.seconds for turn in found)
+        remark = f"of synthetic; {waited:.0%} of the time the host waits for the batch"
+        note(f"{model}, {name}", share.text(3), remark)
+
+
+FEEDS: dict[str, dict[str, Any] | None] = {
+    "synthetic": None,
+    "defaults": {},
+    "all cores decode": {"threads": usable_cores()},
+    "4 threads": {"threads": 4},
+    "queue 2": {"decoder": DecoderOptions(queue_depth=2)},
+    "queue 8": {"decoder": DecoderOptions(queue_depth=8)},
+    "hw_load 1": {"decoder": DecoderOptions(hw_load=1.0)},
+    "no fancy upsampling": {"decoder": DecoderOptions(fancy_upsampling=False)},
+    "backend cpu": {"backend": "cpu", "threads": usable_cores()},
+}
+"""Fields of the loader's options, by what they are called; None for no loader."""
+
+
+def _feed(task: Task, store: Path, chosen: dict[str, Any] | None) -> Batches:
+    """Batches by the loader with some settings, or the same batch again and again."""
+    if chosen is None:
+        return feed("synthetic", task, store, 1)
+    return feed("loader", task, store, **chosen)
+
+
 def engines(work: Path, sizes: Sizes, note: Note) -> None:
     """DALI's pipelines: the crop decoded, against all of it decoded and cut on the device."""
     chosen, found = _work(work, sizes), dict[str, Contender]()
@@ -170,7 +215,7 @@ def profile(work: Path, sizes: Sizes, note: Note) -> None:
     kinds = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (sizes.device == "cuda")
     for model in sizes.models:
         step = TrainStep(_task(sizes, model, sizes.classes[0], "ce"))
-        with closing(feed("loader", step.task, store, sizes.threads)) as batches:
+        with closing(feed("loader", step.task, store, None)) as batches:
             run(step, batches, sizes.warm)
             with profiled(activities=kinds) as found:
                 turn = run(step, batches, min(sizes.steps, 8))
@@ -185,8 +230,9 @@ def profile(work: Path, sizes: Sizes, note: Note) -> None:
 STEPS: dict[str, tuple[Callable[[Path, Sizes, Note], None], float]] = {
     "machine": (machine, 120),
     "loader": (loader, 300),
-    "train": (train, 360),
-    "tests": (tests, 240),
+    "train": (train, 300),
+    "feeds": (feeds, 120),
+    "tests": (tests, 180),
     "engines": (engines, 90),
     "profile": (profile, 90),
 }
@@ -229,8 +275,7 @@ def _trained(task: Task, store: Path, sizes: Sizes) -> dict[Feed, list[Sample]]:
     found: dict[Feed, list[Sample]] = {kind: [] for kind in kinds}
     with ExitStack() as stack:
         opened = {
-            kind: stack.enter_context(closing(feed(kind, task, store, sizes.threads)))
-            for kind in kinds
+            kind: stack.enter_context(closing(feed(kind, task, store, None))) for kind in kinds
         }
         for number in range(sizes.rounds):
             for kind in kinds[:: -1 if number % 2 else 1]:

@@ -81,7 +81,9 @@ def long_tail(classes: int) -> Tensor:
     return (6272 * rank**-0.6).clamp(min=2).round().long()
 
 
-def feed(kind: Feed, task: Task, store: Path, workers: int, **options: Any) -> Batches:
+def feed(
+    kind: Feed, task: Task, store: Path, workers: int | None = None, **options: Any
+) -> Batches:
     """Batches of uint8 images and labels without end.
 
     Args:
@@ -89,18 +91,16 @@ def feed(kind: Feed, task: Task, store: Path, workers: int, **options: Any) -> B
             is that library and a DataLoader.
         task: says their size and device.
         store: whose train split is read.
-        workers: decoding threads or worker processes.
+        workers: decoding threads or worker processes; None for the loader's default.
         options: more fields of our loader's options.
     """
     if kind == "loader":
-        return _loader(task, store, workers, **options)
-    return _synthetic(task) if kind == "synthetic" else _webdataset(task, store, workers)
+        return _loader(task, store, **{"threads": workers} | options)
+    return _synthetic(task) if kind == "synthetic" else _webdataset(task, store, workers or 1)
 
 
-def _loader(task: Task, store: Path, workers: int, **options: Any) -> Batches:
-    chosen = LoaderOptions(
-        batch_size=task.batch_size, image_size=task.image_size, threads=workers, **options
-    )
+def _loader(task: Task, store: Path, **options: Any) -> Batches:
+    chosen = LoaderOptions(batch_size=task.batch_size, image_size=task.image_size, **options)
     with open_loader(store, "train", chosen, device=task.device) as loader:
         for batch in loader.stream():
             yield batch.images, batch.labels

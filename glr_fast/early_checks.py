@@ -50,7 +50,7 @@ def check_training(config: Config, arguments: Sequence[str]) -> None:
 
 
 def check_new(run: Path) -> None:
-    """Make sure that a folder can become a new run's.
+    """Make sure that a folder can become a new run's: it is empty, or a start has failed there.
 
     Raises:
         ConfigError: it holds something.
@@ -58,7 +58,11 @@ def check_new(run: Path) -> None:
     if run.exists() and not run.is_dir():
         raise ConfigError(f"--out {run}: not a folder")
     if run.is_dir() and any(run.iterdir()):
-        what = "already holds a run" if (run / "config.json").is_file() else "is not empty"
+        known = (run / "config.json").is_file()
+        weights = (run / "best" / "model.safetensors", *run.glob("checkpoints/step-*"))
+        if known and not any(path.exists() for path in weights):
+            return  # the trainer says so, and starts
+        what = "already holds a run" if known else "is not empty"
         raise ConfigError(f"--out {run} {what}; continue it with --resume, or give another")
 
 

@@ -252,7 +252,7 @@ def build_loss(
 def _reduced_at_target(logits: Tensor, labels: Tensor, by: Tensor) -> Iterator[None]:
     """Within the block, the logits are lower by ``by`` at the target; then what they were.
 
-    A copy of the logits of 81,313 classes takes longer than their cross-entropy. The loss can also
+    A copy of the logits of 81,313 classes takes a large part of the time of their loss. It can also
     be computed from the plain cross-entropy ce, as ``ce + D + log1p(exp(-ce) expm1(-D))``, but that
     multiplies the rounding error of ce by up to e^D: at s = 30 (D up to 15), it is off by whole
     nats. The shift is a constant, so gradients are those of a shifted copy. Autograd must not see

@@ -60,8 +60,11 @@ def _thresholds(thresholds: Mapping[str, Any]) -> list[str]:
         if found["probability"] is None:
             lines.append(f"  no threshold makes {target} of the answers right")
         else:
+            # All of 25 photos right is no evidence for 99%: one mistake could not show.
+            few = found["accepted"] * (1 - float(wanted)) < 1
+            remark = f"; {found['accepted']} photos, too few to tell" if few else ""
             lines.append(
                 f"  {target} right from probability {found['probability']:.3f} on, which "
-                f"{percent(found['coverage'], 1)} of the photos reach"
+                f"{percent(found['coverage'], 1)} of the photos reach{remark}"
             )
     return lines

@@ -137,10 +137,12 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        ours = of_client(error) or isinstance(error, PermissionError)
-        if not is_remote(path) or not ours:
+        # To fsspec a web server that does not answer has no such file.
+        absent = isinstance(error, FileNotFoundError) and error.__cause__
+        told = absent if absent and of_client(absent) else error
+        if not is_remote(path) or not (of_client(told) or isinstance(told, PermissionError)):
             raise
-        raise RemoteError(unusable(path, error)) from None
+        raise RemoteError(unusable(path, told)) from None
 
 
 def of_client(error: BaseException) -> bool:

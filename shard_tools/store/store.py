@@ -51,12 +51,16 @@ class Store:
             # A web server knows files only: it need not list a folder, or admit to one.
             if not is_remote(path) and not path.is_dir():
                 raise StoreError(f"{path}: no such store folder; make one with glr-shard build")
-            if not file.is_file():
-                raise StoreError(
-                    f"{path}: not a finished store (no {MANIFEST}); run glr-shard build"
-                )
-            with explained(path):
-                store = cls(path, Manifest.parse(read_regular(file, LARGEST_MANIFEST), file))
+            unfinished = f"{path}: not a finished store (no {MANIFEST}); run glr-shard build"
+            # Nor is it asked whether there is a file: a server that is down says no to that.
+            if not is_remote(path) and not file.is_file():
+                raise StoreError(unfinished)
+            try:
+                with explained(path):
+                    manifest = Manifest.parse(read_regular(file, LARGEST_MANIFEST), file)
+            except FileNotFoundError:
+                raise StoreError(unfinished) from None
+            store = cls(path, manifest)
             if check and not store.remote:
                 store.check_files()
             return store

@@ -46,6 +46,7 @@ FIGURES = {
     "tests": "pytest -m gpu",
     "loader": "our defaults / best stock DALI",
     "train": "test_efficientnet, 50 classes, ldam: fed / synthetic",
+    "feeds": "test_resnet, backend cpu",
     "engines": "DALI, full decode, crop on the device, hw_load 0.0",
     "profile": "test_resnet: waiting",
 }

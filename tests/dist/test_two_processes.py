@@ -169,3 +169,14 @@ def test_an_error_is_said_once(store: Path, tmp_path: Path) -> None:
     done = launch(2, "launch/train.py", *flags, "--model.no-pretrained", "--tracker", "none")
     assert done.returncode != 0
     assert done.stderr.count("cannot be shared equally") == 1
+
+
+def test_an_error_of_one_process_is_said_by_it(store: Path, tmp_path: Path) -> None:
+    """The other waits in the next exchange of gradients: it ends too, and blames the first."""
+    worker = Path(__file__).parents[1] / "helpers" / "failing_worker.py"
+    flags = ["--data.store", str(store), "--out", str(tmp_path / "run"), *FLAGS.split()]
+    done = launch(2, str(worker), *flags)
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert any("rank 1" in line and "train-000001.tar: Input/output" in line for line in said), said
+    assert "Traceback" not in done.stderr.split("ChildFailedError")[0]

@@ -194,3 +194,18 @@ def test_the_line_of_an_evaluation_to_be_made_again_is_forgotten(tmp_path: Path)
     assert file.read_text() == "".join(lines)
     forget_after(file, 5, evaluated=False)
     assert file.read_text() == lines[0]
+
+
+def test_a_scaler_starts_anew_after_a_run_in_another_precision(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    parts = Parts(model.state_dict(), optimizer.state_dict())
+    without = write_checkpoint(tmp_path / "bf16", state(1), parts, EXPORT, keep=2)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    scaler.scale(torch.ones(()))  # makes its state
+    load_checkpoint(without, model, optimizer, scaler)
+    assert scaler.state_dict()["scale"] == 64.0
+    parts = Parts(model.state_dict(), optimizer.state_dict(), scaler.state_dict())
+    with_scale = write_checkpoint(tmp_path / "fp16", state(1), parts, EXPORT, keep=2)
+    other = torch.amp.GradScaler("cpu", init_scale=2.0)
+    load_checkpoint(with_scale, model, optimizer, other)
+    assert other.state_dict()["scale"] == 64.0

@@ -16,7 +16,7 @@ from glr_fast.command_help import COMMANDS, TRAIN, CommandHelp, settings_of
 from glr_fast.command_line import parse, parse_train, parse_tune
 from glr_fast.commands import compare, doctor, evaluate, export, predict, train, tune
 from glr_fast.config import Config, DataConfig
-from glr_fast.early_checks import NEEDS, check_flags, check_training
+from glr_fast.early_checks import NEEDS, check_flags, check_new, check_training
 from glr_fast.errors import ConfigError
 from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.recipes import RECIPES
@@ -276,3 +276,16 @@ def test_the_figures_of_a_doctor_are_json(
     code, out, _ = typed(f"glr-doctor --json --folder {tmp_path}", monkeypatch, capsys)
     assert code == 0
     assert json.loads(out)[0]["found"] == str(tmp_path)
+
+
+def test_a_start_that_failed_does_not_block_the_folder(tmp_path: Path) -> None:
+    check_new(tmp_path / "none")
+    check_new(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ConfigError, match="is not empty; continue it"):
+        check_new(tmp_path)
+    (tmp_path / "config.json").touch()
+    check_new(tmp_path)  # the trainer warns, and starts
+    (tmp_path / "checkpoints/step-00000012").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="already holds a run; continue it"):
+        check_new(tmp_path)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glr_fast import metrics
+from glr_fast.metrics import text
 from glr_fast.metrics.bootstrap import Photos
 
 
@@ -97,6 +98,13 @@ def test_a_precision_that_no_threshold_reaches() -> None:
         "coverage": 0.0,
         "precision": None,
     }
+
+
+def test_a_precision_shown_by_few_photos_is_said_to_be() -> None:
+    right = np.ones(30, bool)
+    lines = text._thresholds(metrics.thresholds(right, np.linspace(0.5, 1, 30), (0.9, 0.99)))
+    assert lines[0].endswith("which 100.0% of the photos reach")
+    assert lines[1].endswith("which 100.0% of the photos reach; 30 photos, too few to tell")
 
 
 def example(photos: int = 300, classes: int = 12) -> tuple[np.ndarray, ...]:

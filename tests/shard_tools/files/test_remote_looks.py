@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shard_tools.cli import main
+from shard_tools.errors import StoreError
 from shard_tools.files.remote import is_remote, location
 from shard_tools.sampling.index_files import IndexOptions, write_index
 from shard_tools.store.store import Store
@@ -79,3 +80,27 @@ def test_a_url_that_an_option_made_a_path_of(tmp_path: Path) -> None:
     for path in (tmp_path, Path("s3"), Path("a/s3:/b"), Path("S3:/b")):
         assert location(path) == path
         assert not is_remote(location(path))
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("show", ["KEY"]),
+        ("verify", []),
+        ("index", ["--policy", "balanced", "--epochs", "1", "--name", "x"]),
+    ],
+)
+def test_a_server_that_is_down_is_no_store_without_a_manifest(
+    command: str, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "http://127.0.0.1:9/store"  # the port that discards: nobody listens
+    assert main([command, url, *more]) == 2
+    said = capsys.readouterr().err
+    assert "Connect call failed" in said
+    assert "check the address" in said
+    assert "not a finished store" not in said
+
+
+def test_a_place_without_a_manifest_is_no_finished_store() -> None:
+    with pytest.raises(StoreError, match=r"not a finished store \(no manifest.json\)"):
+        Store.open("memory://nothing/here")
