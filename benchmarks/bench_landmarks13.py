@@ -106,7 +106,7 @@ def lay_out(store: Path, files: Path) -> None:
     files.mkdir()
     for sample in samples:
         if sample["split"] == "test":
-            path = repository() / DATA / sample["path"]
+            path = repository() / DATA / "train" / sample["path"]
             shutil.copy(path, files / path.name)
 
 
