@@ -29,7 +29,7 @@ from typing import Any
 
 import safetensors.torch
 import xxhash
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from glr_fast.errors import ConfigError
@@ -231,13 +231,19 @@ def load_weights(folder: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return safetensors.torch.load_file(file), note
 
 
-def best_step(run: Path) -> int | None:
-    """The step of the weights in ``best/``; None where there are none."""
+def best_note(run: Path) -> dict[str, str]:
+    """What was written beside the weights in ``best/``: step and figures; empty without any."""
     try:
         with safe_open(run / "best" / WEIGHTS, "pt") as opened:
-            return int((opened.metadata() or {})["step"])
-    except (OSError, KeyError, ValueError):
-        return None
+            return dict(opened.metadata() or {})
+    except (OSError, SafetensorError):
+        return {}
+
+
+def best_step(run: Path) -> int | None:
+    """The step of the weights in ``best/``; None where there are none."""
+    step = best_note(run).get("step", "")
+    return int(step) if step.isdecimal() else None
 
 
 def write_atomically(file: Path, text: str) -> None:

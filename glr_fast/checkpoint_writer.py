@@ -173,7 +173,7 @@ def write_checkpoint(
     there = checkpoint_folders(run)
     past = [other for other in there if step_of(other) <= state.step]
     for old in {*there} - {*past[-keep:]}:
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)  # what stays, of a file in use, goes another time
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -16,6 +17,12 @@ from glr_fast.missing import advice
 FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
+
+_OF_PLACES = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    *(errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
+"""What a file that the user has named, or its disk, may be: not a fault of ours."""
 
 
 def run_command(work: Callable[[], object]) -> NoReturn:
@@ -50,6 +57,8 @@ def run_command(work: Callable[[], object]) -> NoReturn:
 
         if isinstance(error, StoreError):
             _fail(error, BAD_INPUT)
+        if isinstance(error, OSError) and error.errno in _OF_PLACES and error.filename is not None:
+            _fail(ConfigError(f"{error.filename}: {error.strerror}"), BAD_INPUT)
         if rank_of(error) is None:
             raise
         print(f"fault on rank {rank_of(error)}:", file=sys.stderr)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from glr_fast.config import Config, flat
 from glr_fast.errors import ConfigError
+from glr_fast.run_lock import LOCK
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import is_remote, location
 from shard_tools.sampling import parse_policy
@@ -57,7 +58,7 @@ def check_new(run: Path) -> None:
     """
     if run.exists() and not run.is_dir():
         raise ConfigError(f"--out {run}: not a folder")
-    if run.is_dir() and any(run.iterdir()):
+    if run.is_dir() and {path.name for path in run.iterdir()} - {LOCK}:
         known = (run / "config.json").is_file()
         weights = (run / "best" / "model.safetensors", *run.glob("checkpoints/step-*"))
         if known and not any(path.exists() for path in weights):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from torch.distributed.distributed_c10d import _get_default_store
@@ -60,6 +61,12 @@ def _in_words(error: Exception, run: Path, several: bool) -> Exception:
     if isinstance(error, OSError) and error.errno in _DISK:
         where = error.filename or run
         return TrainingError(f"{where}: {error.strerror}; make room; {_way_on(run)}")
+    if isinstance(error, torch.OutOfMemoryError):
+        return TrainingError(
+            "the GPU has not enough memory; give a smaller --data.batch-size (with "
+            "--optim.accumulate-steps the updates stay as large), or --precision bf16; "
+            f"{_way_on(run)}"
+        )
     if several and isinstance(error, RuntimeError):
         text = " ".join(str(error).split())
         if any(sign in text.lower() for sign in _LOST):

@@ -84,8 +84,16 @@ def head_parameters(model: nn.Module) -> set[int]:
 
 
 def classifier(model: nn.Module) -> nn.Module:
-    """The last layer."""
-    return cast(nn.Module, cast(Any, model).get_classifier())
+    """The last layer.
+
+    Raises:
+        ConfigError: there are several, as in networks that were distilled from a teacher.
+    """
+    found = cast(Any, model).get_classifier()
+    if not isinstance(found, nn.Module):
+        name = cast(Any, model).pretrained_cfg["architecture"]
+        raise ConfigError(f"--model.name {name}: has several last layers; take another network")
+    return found
 
 
 def classifier_name(model: nn.Module) -> str:

@@ -59,6 +59,10 @@ def check_name(name: str) -> None:
     """
     if not timm.is_model(name):
         raise ConfigError(f"--model.name {name}: timm has no such model{_similar(name)}")
+    try:
+        timm.models.get_pretrained_cfg(name)
+    except RuntimeError as error:  # the part after the point
+        raise ConfigError(f"--model.name {name}: {error}") from None
 
 
 def check_image_sizes(model: nn.Module, sizes: Mapping[str, int]) -> None:

@@ -28,12 +28,14 @@ from glr_fast.checkpoint import (
     METRICS,
     WEIGHTS,
     TrainState,
+    best_note,
     checkpoint_folders,
     newest_usable_checkpoint,
     write_atomically,
 )
 from glr_fast.config import Config, changed_for_resume, flat
 from glr_fast.data import Loader, Rank, Store, bad_samples_file, open_loader
+from glr_fast.data.opening import EpochIndex
 from glr_fast.errors import ConfigError
 from glr_fast.gpu_settings import apply_gpu_settings
 from glr_fast.run_lock import LOCK
@@ -129,18 +131,31 @@ def check_folder(config: Config, store: Store) -> Continuation | None:
         _check_new(run)
         return None
     folder = newest_usable_checkpoint(run, _warn)
-    if folder is None:
-        return None
     file = run / CONFIG
+    if folder is None and not file.is_file() and _others_in(run):
+        raise ConfigError(f"--out {run}: is not empty, and holds no run to continue; give another")
     old = Config.from_json(file.read_text(), str(file)) if file.is_file() else config
+    _check_options(config, old)
+    if folder is None:
+        if _others_in(run):
+            _warn(
+                f"{run}: no checkpoint to continue from; starting from the beginning"
+                + (", and best/ stays until weights are better" if best_note(run) else "")
+            )
+        return None
     state = TrainState.read(folder)
-    _check_same(config, old, state, store)
+    _check_same(config, state, store)
     return Continuation(folder, state)
+
+
+def _others_in(run: Path) -> set[str]:
+    """What is in a folder, but for the lock of this process."""
+    return {path.name for path in run.iterdir()} - {LOCK} if run.is_dir() else set()
 
 
 def _check_new(run: Path) -> None:
     """A new run needs an empty folder, or one where a start has failed."""
-    there = {path.name for path in run.iterdir()} - {LOCK} if run.is_dir() else set()
+    there = _others_in(run)
     if not there:
         return
     if CONFIG in there and not checkpoint_folders(run) and not (run / "best" / WEIGHTS).is_file():
@@ -222,8 +237,16 @@ def fingerprint(store: Store) -> str:
     return digest.hexdigest()
 
 
-def _check_same(config: Config, old: Config, state: TrainState, store: Store) -> None:
-    """A resumed run must be the same run."""
+def contents(config: Config, store: Store) -> str:
+    """A digest of all that a run's batches are made of: the shards, and the index if it has one."""
+    name = config.data.index
+    if name is None:
+        return fingerprint(store)
+    return f"{fingerprint(store)} {EpochIndex.digest(store, name)}"
+
+
+def _check_options(config: Config, old: Config) -> None:
+    """A resumed run must have the same options."""
     changed = changed_for_resume(old, config)
     if changed:
         said = ", ".join(f"--{k} was {was} and is {now}" for k, (was, now) in changed.items())
@@ -232,14 +255,19 @@ def _check_same(config: Config, old: Config, state: TrainState, store: Store) ->
             f"old values, or start a new run from its weights: --init-from {config.out} and "
             "another --out"
         )
+
+
+def _check_same(config: Config, state: TrainState, store: Store) -> None:
+    """A resumed run must have the same photos."""
     if state.num_classes != store.num_classes:
         raise ConfigError(
             f"--resume: {config.out} has {state.num_classes} classes, {config.data.store} has "
             f"{store.num_classes}; give the store it was started with, or start a new run with "
             "another --out"
         )
-    if state.store != fingerprint(store):
+    if state.store != contents(config, store):
         raise ConfigError(
             f"--resume: {config.out} was started with another store than {config.data.store} "
-            "(other shards); give that store, or start a new run with another --out"
+            "(other shards, or another index); give that store, or start a new run with another "
+            "--out"
         )

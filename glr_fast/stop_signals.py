@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -39,7 +40,9 @@ class StopSignals:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
         self._raises = False
-        self._alive = threading.Event()
+        self._ended, self._busy = threading.Event(), False
+        self._beat = time.monotonic()
+        self._sockets: tuple[socket.socket, socket.socket] | None = None
         self._processes = processes
         self._group: Any = dist.new_group(backend="gloo") if processes > 1 else None
         self._flag = torch.zeros(1)
@@ -59,7 +62,9 @@ class StopSignals:
             self._exchange.wait()  # the others make it, too
         if self._before and self._processes > 1:
             signal.set_wakeup_fd(-1)
-            self._alive.set()
+            self._ended.set()
+            assert self._sockets is not None
+            self._sockets[1].close()  # the thread ends; not before: others would get its number
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
@@ -77,8 +82,7 @@ class StopSignals:
         """
         if self._group is None:
             return self.received is not None
-        if self.received is not None:
-            self._alive.set()
+        self.beat()
         if self._exchange is not None:
             self._exchange.wait()
             self._agreed = self._agreed or bool(self._flag.item())
@@ -86,11 +90,20 @@ class StopSignals:
         self._exchange = dist.all_reduce(self._flag, group=self._group, async_op=True)
         return self._agreed
 
+    def beat(self) -> None:
+        """This process does not hang: called at the end of each step."""
+        self._beat = time.monotonic()
+
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """A block that a signal ends at once, by ``StoppedError``; not of several processes."""
         if self._processes > 1:
-            yield
+            self._busy = True  # an evaluation may take longer than any step
+            try:
+                yield
+            finally:
+                self.beat()
+                self._busy = False
             return
         if self.received is not None:
             raise StoppedError
@@ -112,16 +125,20 @@ class StopSignals:
 
     def _watch(self) -> None:
         """Let a thread know of signals, also while the main one hangs in a call."""
-        reader, writer = socket.socketpair()
+        # Both are kept: a signal writes into whatever file has the number of a closed one.
+        self._sockets = reader, writer = socket.socketpair()
         writer.setblocking(False)
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        # The thread keeps the writer, which would be closed otherwise.
-        threading.Thread(target=self._end_if_hanging, args=(reader, writer), daemon=True).start()
+        threading.Thread(target=self._end_if_hanging, args=(reader,), daemon=True).start()
 
-    def _end_if_hanging(self, reader: socket.socket, _writer: socket.socket) -> None:
-        while signal.SIGTERM not in reader.recv(64):
-            pass
-        if not self._alive.wait(PATIENCE):
+    def _end_if_hanging(self, reader: socket.socket) -> None:
+        while received := reader.recv(64):
+            if signal.SIGTERM in received:
+                break
+        asked = time.monotonic()
+        while not self._ended.wait(min(1.0, PATIENCE / 4)):
+            if self._busy or time.monotonic() - max(asked, self._beat) < PATIENCE:
+                continue
             rank = dist.get_rank()
             print(
                 f"error on rank {rank}: told to stop, and hangs; has another process died? "

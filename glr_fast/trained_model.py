@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +54,19 @@ class TrainedModel:
     def train_counts(self) -> np.ndarray:
         """Photos of each class that it was trained on. Shape (classes,), int64."""
         return self.classes["train"].to_numpy().astype(np.int64)
+
+    def is_of(self, figures: Mapping[str, Any]) -> bool:
+        """Whether the figures of an evaluation (``metrics.json``) are those of these weights.
+
+        ``best`` is called so whatever weights it holds: the step tells whether they were replaced.
+        """
+        size, trained = figures.get("image_size", self.card.image_size), figures.get("trained")
+        step = self.note.get("step")
+        return (
+            figures.get("checkpoint") == self.folder.name
+            and size == self.card.image_size
+            and (trained or self.note).get("step") == step
+        )
 
     def logits(self, images: Tensor) -> Tensor:
         """Scaled logits, whose softmax are the probabilities.

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from glr_fast import models
-from glr_fast.checkpoint import CARD, CLASSES, TrainState
+from glr_fast.checkpoint import CARD, CLASSES, TrainState, best_note
 from glr_fast.checkpoint_writer import CheckpointWriter, Parts, load_checkpoint
 from glr_fast.config import Config, Monitor
 from glr_fast.data import Batch, Loader, Store, normalise
@@ -35,7 +35,7 @@ from glr_fast.run_start import (
     agree,
     check_folder,
     classes_file,
-    fingerprint,
+    contents,
     open_accelerator,
     open_split,
     share_buffers,
@@ -118,6 +118,7 @@ class Trainer:
                     with self.timer.span("data"):
                         batch = next(batches)
                     self.train_step(batch)
+                    stop.beat()
                     self.writer.poll()
                     if schedule.due(schedule.log_every, self.step):
                         self.log()
@@ -206,7 +207,7 @@ class Trainer:
             state = TrainState(
                 step=self.step,
                 num_classes=self.store.num_classes,
-                store=fingerprint(self.store),
+                store=contents(self.config, self.store),
                 best=self.best,
                 window=self._read_window(),
                 evaluated=not (self.val_loader and (due or self.owes_evaluation)),
@@ -285,6 +286,10 @@ class Trainer:
             if accelerator.is_main_process:
                 self.window += torch.tensor(state.window, dtype=torch.float64).to(self.window)
             self.photos_before = state.window[2]
+        elif config.resume:  # of a run whose checkpoints are gone: not to be replaced by worse
+            note = best_note(config.out)
+            known = {name: float(note[name]) for name in get_args(Monitor) if name in note}
+            self.best = known if len(known) == len(get_args(Monitor)) else None
         self.saved = self.step if start else None
         self.owes_evaluation = bool(self.val_loader) and not evaluated
         self.writer = CheckpointWriter(config.out, config.run.keep)

@@ -49,22 +49,22 @@ def start_from(
         raise ConfigError(f"{where}: {wrong[0]} has another shape, or is missing")
     row_of = {landmark: row for row, landmark in enumerate(trained.landmark_ids)}
     shared = [(row, row_of[name]) for row, name in enumerate(landmark_ids) if name in row_of]
-    new, old = (
-        (torch.tensor(rows, dtype=torch.int64) for rows in zip(*shared, strict=True))
-        if (shared)
-        else (torch.empty(0, dtype=torch.int64),) * 2
-    )
-    same = list(landmark_ids) == trained.landmark_ids
+    new, old = torch.tensor(shared, dtype=torch.int64).view(-1, 2).unbind(1)
     taken = trained.card.head == card.head
     for key, value in weights.items():
         if not key.startswith(prefix):
             value.copy_(given[key])
         elif not taken or key not in given:
             taken = False
-        elif same and given[key].shape == value.shape:
+        elif _of_classes(given[key], len(row_of)) and _of_classes(value, len(landmark_ids)):
+            # A class has as many rows in a row as it has centers.
+            ours, theirs = value.view(len(landmark_ids), -1), given[key].view(len(row_of), -1)
+            if ours.shape[1] == theirs.shape[1]:
+                ours[new] = theirs[old].to(value.dtype)
+            else:
+                taken = False
+        elif given[key].shape == value.shape:
             value.copy_(given[key])
-        elif _is_rows(given[key], len(row_of)) and _is_rows(value, len(landmark_ids)):
-            value[new] = given[key][old].to(value.dtype)
         else:
             taken = False
     step = f" (step {trained.note['step']})" if "step" in trained.note else ""
@@ -76,5 +76,5 @@ def start_from(
     return f"starting from {trained.folder}{step}: its backbone, {head}"
 
 
-def _is_rows(value: torch.Tensor, classes: int) -> bool:
-    return value.ndim > 0 and len(value) == classes
+def _of_classes(value: torch.Tensor, classes: int) -> bool:
+    return value.ndim > 0 and len(value) % classes == 0

@@ -50,7 +50,7 @@ def _predict() -> None:
     _check_photos(options.photos)
 
     from glr_fast.prediction import check_places, list_arguments, predict_listed
-    from glr_fast.prediction.console import say
+    from glr_fast.prediction.console import MOST_ROWS, say
     from glr_fast.trained_model import load_model
 
     check_places(options)
@@ -58,7 +58,8 @@ def _predict() -> None:
     listed = list_arguments(options.photos, (options.gallery, options.sort_into))
     _check_fits_terminal(options, len(listed))
     try:
-        say(predict_listed(model, listed, options), options)
+        outcome = predict_listed(model, listed, options, keep=len(listed) <= MOST_ROWS)
+        say(outcome, options)
     except KeyboardInterrupt:
         if options.sort_into is None:
             raise

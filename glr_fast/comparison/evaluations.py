@@ -91,7 +91,9 @@ def on_validation(evaluations: Sequence[Evaluation]) -> dict[Path, Evaluation]:
     Raises:
         ConfigError: a run has not been evaluated on it.
     """
-    on_val = {e.run: e for e in evaluations if e.splits == VAL}
+    # Where a run has several, the one that is called so: it comes last, and stays.
+    called = sorted(evaluations, key=lambda e: e.folder.name == "eval-val")
+    on_val = {e.run: e for e in called if e.splits == VAL}
     missing = {e.run for e in evaluations} - set(on_val)
     if missing:
         run = min(missing)

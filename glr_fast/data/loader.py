@@ -19,6 +19,7 @@ from glr_fast.data.normalisation import normalise
 from glr_fast.data.plan import BatchPlan, Plan
 from glr_fast.data.read_ahead import ReadAhead
 from glr_fast.data.shard_reader import ShardReader
+from glr_fast.data.timings import Timings
 from glr_fast.data.watchdog import Watchdog
 
 Output = Literal["uint8", "float32"]
@@ -124,7 +125,8 @@ class Loader:
     def _batches(self, first: int, last: int | None) -> Generator[Batch]:
         # Closed by hand: a backend must stop working ahead when this stream ends, not some time
         # later when its generator is collected.
-        with closing(self._backend.decode(self._plans(first, last))) as decoded:
+        plans = _plans(self.plan, self._ahead, self._timings, first, last)
+        with closing(self._backend.decode(plans)) as decoded:
             step = first
             while True:
                 with (
@@ -151,14 +153,18 @@ class Loader:
         labels = torch.from_numpy(plan.labels).to(self.device, non_blocking=True)
         return Batch(images, labels, plan.rows, plan.valid)
 
-    def _plans(self, first: int, last: int | None) -> Iterator[BatchPlan]:
-        step = first
-        while last is None or step < last:
-            with self._timings.span("source_s"):
-                self._ahead.look(step, last)
-                plan = self.plan.batch(step)
-            yield plan
-            step += 1
+
+def _plans(
+    plan: Plan, ahead: ReadAhead, timings: Timings, first: int, last: int | None
+) -> Generator[BatchPlan]:
+    """What the backend is to decode. No method: a backend would keep its loader alive."""
+    step = first
+    while last is None or step < last:
+        with timings.span("source_s"):
+            ahead.look(step, last)
+            batch = plan.batch(step)
+        yield batch
+        step += 1
 
 
 def _free(backend: Backend, reader: ShardReader, watchdog: Watchdog) -> None:

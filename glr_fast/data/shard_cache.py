@@ -80,6 +80,8 @@ class ShardCache:
         path = self.folder / info.name
         with _locked(self.folder / f".{info.name}.lock"):
             if not path.is_file():  # another process may have been quicker
+                for part in self.folder.glob(f".{info.name}.*.part"):  # of one that was killed
+                    part.unlink(missing_ok=True)
                 self._make_room(info.bytes)
                 self._fetch(info, path)
         return path
@@ -120,7 +122,7 @@ class ShardCache:
     def _make_room(self, needed: int) -> None:
         """Remove the copies used longest ago. A process that still maps one keeps reading it."""
         copies = []
-        for file in self.folder.glob("*.tar"):
+        for file in self.folder.parent.glob("*/*.tar"):  # of other stores, too
             with contextlib.suppress(OSError):  # another process removes too
                 facts = file.stat()
                 copies.append((facts.st_mtime_ns, facts.st_size, file))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import resource
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,8 @@ from shard_tools.errors import StoreError
 from shard_tools.store import Store
 
 _PAGE = mmap.PAGESIZE
+#: Open files that are not shards of one split: those of another, of libraries, of processes.
+_OTHER_FILES = 256
 #: Shards of a remote store that stay mapped: what is removed from the cache must not keep its disk.
 _MAPPED_REMOTE = 64
 
@@ -41,6 +46,8 @@ class ShardReader:
         self._size = table.column("size").to_numpy().astype(np.int64)
         self._folder = store.path
         self._cache = cache
+        if cache is None:
+            _allow_open_files(len(self._names))
         self._maps: OrderedDict[int, _Mapped] = OrderedDict()
         self._expected: OrderedDict[int, None] = OrderedDict()
         self.doing = "decoding"
@@ -106,8 +113,25 @@ class ShardReader:
             self.doing = "decoding"
             if len(self._maps) >= _MAPPED_REMOTE:
                 self._maps.popitem(last=False)
-        mapped = self._maps[shard] = _Mapped(path)
+        try:
+            mapped = self._maps[shard] = _Mapped(path)
+        except StoreError:
+            if self._cache is None or path.exists():
+                raise
+            # Another process has made room of it just now.
+            mapped = self._maps[shard] = _Mapped(self._cache.path(name))
         return mapped
+
+
+def _allow_open_files(count: int) -> None:
+    """Let this process hold so many files open, if the system lets it: a map keeps its file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * count + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Mapped:
@@ -122,9 +146,9 @@ class _Mapped:
                     return
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
-            raise StoreError(
-                f"{path}: cannot be read ({error.strerror}); copy or build the store again"
-            ) from None
+            few = error.errno == errno.EMFILE
+            remedy = "raise ulimit -n" if few else "copy or build the store again"
+            raise StoreError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
         self._bytes = np.frombuffer(self._map, np.uint8)
 
     def view(self, start: int, end: int) -> np.ndarray:

@@ -8,12 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
 from glr_fast import metrics
 from glr_fast.checkpoint import write_atomically
-from glr_fast.data import LoaderOptions, Rank, Store, bad_samples_file, open_loader
-from glr_fast.errors import ConfigError
+from glr_fast.data import LoaderOptions, Rank, Store, StoreError, bad_samples_file, open_loader
+from glr_fast.errors import ConfigError, mark_rank
 from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.evaluation.known_classes import KnownClasses
 from glr_fast.evaluation.predictions import Predictions, check_complete, figures_of, predict
@@ -49,12 +50,23 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     options = options.resolved()
     assert options.store is not None
     store = Store.open(options.store)
+    for split in options.splits:  # before an hour of work on another
+        if not len(store.split_rows(split)):
+            raise StoreError(f"{options.store}: there are no {split} photos to evaluate")
     accelerator = _open_accelerator(options)
     model = load_model(options.run, options.checkpoint, accelerator.device)
     classes = KnownClasses.of(model, store, options.splits)
     if accelerator.is_main_process:
         _prepare(options.folder)
-    predictions = _predict_splits(accelerator, model, classes, store, options)
+    try:
+        predictions = _predict_splits(accelerator, model, classes, store, options)
+    except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            said = f"{accelerator.device} has not enough memory; give a smaller one"
+            error = ConfigError(f"--batch-size {options.batch_size}: {said}")
+        if accelerator.num_processes > 1:  # others wait for this one, and cannot say why it ended
+            mark_rank(error, accelerator.process_index)
+        raise error from None
     if not accelerator.is_main_process:
         return {}
     figures = _about(options, model, store) | all_figures(predictions, model, options.resamples)
@@ -133,7 +145,10 @@ def _draw(
     curves = learning_curves(options.home)
     if curves:
         file = options.home / "learning_curves.png"
-        draw_learning_curves(curves, file, f"{options.home}: {model.card.name}")
+        try:
+            draw_learning_curves(curves, file, f"{options.home}: {model.card.name}")
+        except OSError as error:  # somebody else's run
+            print(f"warning: no {file} ({error.strerror or error})", file=sys.stderr)
 
 
 def _report(options: EvaluateOptions, store: Store) -> None:
@@ -187,6 +202,7 @@ def _predict_splits(
     size = options.image_size or card.image_size
     reading = LoaderOptions.reading_as(options, batch_size=options.batch_size, image_size=size)
     bad_samples = options.folder / bad_samples_file(accelerator.process_index)
+    bad_samples.unlink(missing_ok=True)  # of an earlier evaluation
     for split in options.splits:
         loader = open_loader(
             store,

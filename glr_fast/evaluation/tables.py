@@ -16,6 +16,7 @@ from glr_fast import metrics
 from glr_fast.data import Store
 from glr_fast.evaluation.predictions import Predictions
 from glr_fast.trained_model import TrainedModel
+from shard_tools.columns import without_formulas
 
 #: Columns of an answer in the CSV file, without its number -> the column of lists that holds them.
 _ANSWERS = {
@@ -80,7 +81,7 @@ def write_tables(
     """
     table = predictions_table(predictions, store, model)
     _whole(folder / "predictions.parquet", lambda file: pq.write_table(table, file))
-    flat = flat_table(table)
+    flat = without_formulas(flat_table(table))
     _whole(folder / "predictions.csv", lambda file: csv.write_csv(flat, file))
     known = predictions.take(predictions.labels >= 0)
     classes = metrics.per_class(known.labels, known.top[:, 0], model.train_counts)
@@ -89,6 +90,9 @@ def write_tables(
         classes.insert(place, ("landmark_id", "name")[place - 1], column)
     pairs = metrics.confused_pairs(known.labels, known.top[:, 0], model.names)
     for name, frame in (("per_class.csv", classes), ("confused_pairs.csv", pairs)):
+        texts = frame.select_dtypes(exclude="number")
+        safe = without_formulas(pa.Table.from_pandas(texts, preserve_index=False))
+        frame[texts.columns] = safe.to_pandas().to_numpy()
         _whole(
             folder / name,
             lambda file, frame=frame: frame.to_csv(file, index=False, float_format="%.4f"),

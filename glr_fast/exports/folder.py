@@ -21,7 +21,7 @@ from glr_fast.errors import ConfigError
 from glr_fast.export_options import ExportOptions, FormatName
 from glr_fast.exports.photos import check_photos
 from glr_fast.exports.programs import Checked, write_program
-from glr_fast.exports.readme import readme
+from glr_fast.exports.readme import FILES, readme
 from glr_fast.heads import classifier, classifier_name
 from glr_fast.trained_model import TrainedModel, load_model
 
@@ -29,6 +29,8 @@ EXPORT = "export.json"
 LABELS = "labels.csv"
 THRESHOLDS = "thresholds.json"
 README = "README.md"
+_OWN = {*FILES, README}
+"""All that an export may hold."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _write_model(model: TrainedModel, run: Path | None, folder: Path) -> dict[st
         columns = (model.landmark_ids, model.names, model.train_counts.tolist())
         rows.writerows(zip(range(model.card.num_classes), *columns, strict=True))
     before = _read(model.folder / EXPORT)  # an export of an export knows what the first one knew
-    figures = _figures(run, model.folder.name) if run else before.get("figures", {})
+    figures = _figures(run, model) if run else before.get("figures", {})
     thresholds = figures.get("val", {}).pop("thresholds", None) or _read(model.folder / THRESHOLDS)
     if thresholds:
         (folder / THRESHOLDS).write_text(json.dumps(thresholds, indent=1) + "\n")
@@ -119,13 +121,15 @@ def _with_plain_probabilities(model: TrainedModel) -> TrainedModel:
     return replace(model, card=replace(model.card, logit_scale=1.0))
 
 
-def _figures(run: Path, checkpoint: str) -> dict[str, Any]:
+def _figures(run: Path, model: TrainedModel) -> dict[str, Any]:
     """Figures of the run's evaluations of these weights, by split: the few that a card shows."""
     kept = ("photos", "classes", "accuracy", "top5_accuracy", "macro_f1", "gap", "thresholds")
     found = {}
     for file in sorted(run.glob("eval-*/metrics.json")):
         figures = _read(file)
-        if figures.get("checkpoint") == checkpoint and figures.get("splits"):
+        named = file.parent.name == f"eval-{'-'.join(figures.get('splits', ()))}"
+        known = "+".join(figures.get("splits", ())) in found  # then only the one with its name
+        if model.is_of(figures) and figures.get("splits") and (named or not known):
             chosen = {name: figures[name] for name in kept if figures.get(name) is not None}
             if figures["splits"] != ["val"]:
                 chosen.pop("thresholds", None)
@@ -158,6 +162,12 @@ def check_free(out: Path, overwrite: bool) -> None:
         raise ConfigError(f"--out {out}: exists and is no export; give another folder")
     if not overwrite:
         raise ConfigError(f"--out {out}: already exists; --overwrite replaces it")
+    others = sorted(path.name for path in out.iterdir() if path.name not in _OWN)
+    if others:
+        raise ConfigError(
+            f"--out {out}: --overwrite would delete {', '.join(others[:3])}, which no export "
+            "writes; move them away, or give another folder"
+        )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glr_fast.errors import ConfigError
-from glr_fast.gallery.page import MARK, Entry, Facts, write_page
+from glr_fast.gallery.page import DATA, INDEX, MARK, THUMBS, Entry, Facts, write_page
 from glr_fast.gallery.thumbnails import Thumbnail, thumbnail
 
 _FOLDER = 1000
@@ -43,7 +43,8 @@ def check_gallery(folder: Path, overwrite: bool) -> None:
     """Refuse, before any work, a folder that could not take the page.
 
     Raises:
-        ConfigError: it exists and is not empty, unless it is a gallery and may be replaced.
+        ConfigError: it exists and is not empty, unless it is a gallery, with nothing else in it,
+            and may be replaced; or it cannot take another's name.
     """
     where = f"--gallery {folder}"
     if not folder.absolute().parent.is_dir():
@@ -52,9 +53,12 @@ def check_gallery(folder: Path, overwrite: bool) -> None:
         return
     if not folder.is_dir():
         raise ConfigError(f"{where}: is a file; give a folder")
-    if not any(folder.iterdir()):
+    if folder.is_symlink() or os.path.ismount(folder) or folder.resolve() == Path.cwd():
+        raise ConfigError(f"{where}: cannot be replaced by a finished one; give a folder in it")
+    names = {path.name for path in folder.iterdir()}
+    if not names:
         return
-    if not _is_gallery(folder):
+    if not _is_gallery(folder) or names - {INDEX, DATA, THUMBS}:
         raise ConfigError(f"{where}: is a folder with other files in it; give a new one")
     if not overwrite:
         raise ConfigError(f"{where}: exists; give a new folder, or --overwrite")
@@ -62,7 +66,7 @@ def check_gallery(folder: Path, overwrite: bool) -> None:
 
 def _is_gallery(folder: Path) -> bool:
     try:
-        return MARK in (folder / "index.html").read_text(encoding="utf-8", errors="replace")[:2000]
+        return MARK in (folder / INDEX).read_text(encoding="utf-8", errors="replace")[:2000]
     except OSError:
         return False
 
@@ -124,14 +128,14 @@ class Gallery:
             shutil.rmtree(old)
         else:
             self._beside.rename(self._folder)
-        return self._folder / "index.html"
+        return self._folder / INDEX
 
     def _take(self) -> None:
         photo, future = self._coming.popleft()
         small = future.result()
         number = self._count
         self._count += 1
-        name = f"thumbs/{number // _FOLDER:04d}/{number % _FOLDER:03d}.jpg"
+        name = f"{THUMBS}/{number // _FOLDER:04d}/{number % _FOLDER:03d}.jpg"
         file = self._beside / name
         if number % _FOLDER == 0:
             file.parent.mkdir(parents=True)

@@ -23,6 +23,8 @@ MARK = '<meta name="generator" content="glr-predict">'
 """By this line a page is known to be one of these."""
 PART = 500
 """Photos of one script."""
+INDEX, DATA, THUMBS = "index.html", "data", "thumbs"
+"""All that a gallery's folder holds."""
 EMBEDDED = 300
 """Photos of a page that carries its thumbnails itself, at most."""
 _EMBEDDED_BYTES = 3_300_000
@@ -92,9 +94,9 @@ def write_page(
         if embedded:
             own.append(data)
         else:
-            (folder / "data").mkdir(exist_ok=True)
+            (folder / DATA).mkdir(exist_ok=True)
             script = f"gallery.part({number}, {_json(data)});\n"
-            (folder / "data" / f"{number:04d}.js").write_text(script, encoding="utf-8")
+            (folder / DATA / f"{number:04d}.js").write_text(script, encoding="utf-8")
     data = {
         "part": PART,
         "photos": len(entries),
@@ -110,14 +112,14 @@ def write_page(
     page = environment.get_template("gallery.html.j2").render(
         mark=Markup(MARK), facts=facts, data=Markup(_json(data))
     )
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    (folder / INDEX).write_text(page, encoding="utf-8")
     if embedded:
         for entry in entries:
             (folder / entry.thumb).unlink()
-        for place in sorted((folder / "thumbs").glob("*")):
+        for place in sorted((folder / THUMBS).glob("*")):
             place.rmdir()
         if entries:
-            (folder / "thumbs").rmdir()
+            (folder / THUMBS).rmdir()
 
 
 def _ordered(entries: Sequence[Entry]) -> tuple[list[Entry], list[list[Any]]]:

@@ -81,6 +81,11 @@ def answers(
         for bad in np.flatnonzero(~batch.readable).tolist():
             reject(Rejected(paths[bad], UNDECODABLE))
         values = best.cpu().numpy()[kept]
+        if not np.isfinite(values).all():
+            raise ConfigError(
+                f"--precision {options.precision}: answers to {paths[kept[0]]}, or to a photo near "
+                "it, are not finite numbers; give bf16 or no"
+            )
         yield Answers(
             rows[kept],
             [paths[i] for i in kept.tolist()],

@@ -98,12 +98,12 @@ def list_arguments(
     Args:
         arguments: files, folders, patterns, zips, tars, stores; ``-`` reads more of them from
             standard input, one a line.
-        leave_out: folders that are passed over where they lie inside of others: those that the
-            answers go to.
+        leave_out: folders whose photos are passed over: those that the answers go to.
     """
     places: list[Unlabelled] = []
     rejected: list[Rejected] = []
     single: list[str] = []
+    ours = tuple(os.path.join(os.path.realpath(path), "") for path in leave_out if path)  # noqa: PTH118
 
     def end_of_files() -> None:
         if single:
@@ -113,7 +113,8 @@ def list_arguments(
     for name in _expanded(arguments, rejected):
         try:
             if not _holds_photos(name):
-                single.append(name)
+                if not ours or not os.path.realpath(name).startswith(ours):
+                    single.append(name)
                 continue
             end_of_files()
             place = _without(list_photos(Path(name)), [path for path in leave_out if path])
@@ -191,7 +192,7 @@ def _without(place: Unlabelled, folders: Sequence[Path]) -> Unlabelled:
         inside = os.path.relpath(folder.resolve(), Path(place.root).resolve())
         if inside == ".":
             files = files.slice(0, 0)
-        elif not inside.startswith(".."):
+        elif inside != ".." and not inside.startswith("../"):
             files = files.filter(pc.invert(pc.starts_with(files["path"], f"{inside}/")))
     return replace(place, files=files)
 
@@ -222,5 +223,12 @@ def _full_paths(place: Unlabelled) -> pa.Array:
     """What tells the photos of a place from all others. Strings."""
     paths = place.files["path"].combine_chunks()
     if not place.root:
-        return pa.array([os.path.abspath(path) for path in paths.to_pylist()], pa.string())  # noqa: PTH100
+        folders: dict[str, str] = {}
+        full = []
+        for path in paths.to_pylist():
+            folder, name = os.path.split(path)
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            full.append(f"{folders[folder]}/{name}")
+        return pa.array(full, pa.string())
     return pc.binary_join_element_wise(f"{os.path.realpath(place.root)}/", paths, "")

@@ -26,7 +26,11 @@ def safe_name(name: str) -> str:
 
 def folder_name(name: str, landmark_id: str) -> str:
     """The folder of a landmark: its name, where it has one, and its id."""
-    made = _clean(landmark_id if name == landmark_id else f"{name} ({landmark_id})", _LONGEST)
+    if name == landmark_id:
+        made = _clean(landmark_id, _LONGEST)
+    else:  # where both are too long, it is the name that is cut: ids differ
+        known = _clean(landmark_id, _LONGEST // 2)
+        made = f"{_clean(name, _LONGEST - len(known.encode()) - 3)} ({known})".strip()
     return _unreserved(made if made.strip("_") else "landmark")
 
 

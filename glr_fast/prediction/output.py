@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,12 +10,13 @@ from typing import BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow.csv import CSVWriter
+from pyarrow.csv import CSVWriter, write_csv
 
 from glr_fast.errors import ConfigError
 from glr_fast.predict_options import PredictOptions
 from glr_fast.prediction.listing import Rejected
 from glr_fast.prediction.table import AnswerTable, flat
+from shard_tools.columns import without_formulas
 from shard_tools.files import atomic_open
 
 MOST_COLUMNS = 1000
@@ -78,12 +77,15 @@ def open_writer(out: Path, table: AnswerTable) -> Iterator[Writer]:
 
 def write_rejected(file: Path, rejected: Iterable[Rejected]) -> None:
     """The list of photos that could not be read: ``path,reason,detail``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "reason", "detail"))
-    writer.writerows((found.path, found.reason, found.detail) for found in rejected)
+    rows = [
+        [part.encode("utf-8", "backslashreplace").decode() for part in parts]
+        for parts in ((found.path, found.reason, found.detail) for found in rejected)
+    ]
+    columns = zip(*rows, strict=True) if rows else ((), (), ())
+    arrays = [pa.array(column, pa.string()) for column in columns]
+    table = pa.table(arrays, names=["path", "reason", "detail"])
     with atomic_open(file) as raw:
-        raw.write(text.getvalue().encode("utf-8", "backslashreplace"))
+        write_csv(without_formulas(table), raw)
 
 
 class _Csv:
@@ -92,7 +94,7 @@ class _Csv:
         self._writer = CSVWriter(file, flat(table.schema.empty_table(), self._ids).schema)
 
     def write(self, table: pa.Table) -> None:
-        self._writer.write_table(flat(table, self._ids))
+        self._writer.write_table(without_formulas(flat(table, self._ids)))
 
     def close(self) -> None:
         self._writer.close()

@@ -28,7 +28,7 @@ class Outcome:
 
     answers: pa.Table | None
     """One row a photo, in the order in which they were named (:class:`AnswerTable` lists the
-    columns); None where they were written to a file instead."""
+    columns); None where they were written to a file instead, or not to be kept."""
     rejected: tuple[Rejected, ...]
     """What could not be read, and why."""
     threshold: Threshold
@@ -93,6 +93,13 @@ def check_places(options: PredictOptions, classes: int = 0) -> None:
             ) from None
 
         check_gallery(options.gallery, options.overwrite)
+        page = options.gallery.resolve()
+        for flag, place in (("--out", options.out), ("--sort-into", options.sort_into)):
+            if place is not None and place.resolve().is_relative_to(page):
+                raise ConfigError(
+                    f"{flag} {place}: lies in --gallery {options.gallery}, which holds a page "
+                    "only; give another place"
+                )
 
 
 def predict_listed(
@@ -102,13 +109,14 @@ def predict_listed(
     *,
     title: str = "Photos by landmark",
     progress: bool | None = None,
+    keep: bool = True,
 ) -> Outcome:
-    """As :func:`predict`, of photos that are listed already."""
+    """As :func:`predict`, of photos that are listed already; ``keep`` no answers in memory."""
     check_places(options, model.card.num_classes)
     threshold = choose_threshold(model, options)
     if not len(listed):
         raise ConfigError(_nothing("no photo there", listed.rejected))
-    work = _Work(model, listed, options, threshold, title)
+    work = _Work(model, listed, options, threshold, title, keep)
     hidden = None if progress is None else not progress  # None: hidden unless on a terminal
     with (
         ExitStack() as stack,
@@ -148,13 +156,15 @@ class _Work:
         options: PredictOptions,
         threshold: Threshold,
         title: str,
+        keep: bool,
     ) -> None:
         self._model, self._listed, self._options = model, listed, options
         self._threshold, self._title = threshold, title
         self._rejected = list(listed.rejected)
         self._photos = self._unsure = 0
         self._table = AnswerTable(model, options.top, options.all)
-        self._kept: list[pa.Table] = []
+        self._kept: list[pa.Table] | None = [] if keep and options.out is None else None
+        self._writing = ExitStack()
         self._sorter: Sorter | None = None
         self._takers: list[Callable[[Answers], None]] = []
         self._enders: list[Callable[[], object]] = []
@@ -166,10 +176,12 @@ class _Work:
     def open(self, stack: ExitStack) -> None:
         """Open what the options ask for; the stack closes it."""
         options, model = self._options, self._model
-        if options.out is None:
-            self._takers.append(lambda some: self._kept.append(self._table.of(some)))
-        else:
-            writer = stack.enter_context(open_writer(options.out, self._table))
+        kept = self._kept
+        if kept is not None:
+            self._takers.append(lambda some: kept.append(self._table.of(some)))
+        if options.out is not None:
+            stack.enter_context(self._writing)
+            writer = self._writing.enter_context(open_writer(options.out, self._table))
             self._takers.append(lambda some: writer.write(self._table.of(some)))
         if options.sort_into is not None:
             names = model.names, model.landmark_ids
@@ -196,10 +208,11 @@ class _Work:
         if not self._photos:
             what = f"none of {len(self._rejected):,} files can be read as a photo"
             raise ConfigError(_nothing(what, self._rejected))
+        self._writing.close()  # first: a page that cannot be written does not cost the answers
         for ender in self._enders:
             ender()
         return Outcome(
-            answers=pa.concat_tables(self._kept) if self._options.out is None else None,
+            answers=None if self._kept is None else pa.concat_tables(self._kept),
             rejected=tuple(self._rejected),
             threshold=self._threshold,
             photos=self._photos,

@@ -61,9 +61,7 @@ class Sorter:
         link: LinkKind | None,
     ) -> None:
         self._folder, self._listed, self._link = folder, listed, link
-        self._names, self._ids = names, landmark_ids
-        self._folders: dict[int, str] = {}
-        self._used: dict[str, int] = {UNSURE: -1}  # in lower case: some systems know no other
+        self._folders = folders_of(names, landmark_ids)
         self.done = self.before = 0
         """Photos put there now, and photos that were there before."""
         folder.mkdir(exist_ok=True)
@@ -92,7 +90,7 @@ class Sorter:
                 self.before += 1
                 continue
             unsure = answers.unsure is not None and answers.unsure[place]
-            folder = UNSURE if unsure else self._folder_of(int(answers.top[place, 0]))
+            folder = UNSURE if unsure else self._folders[int(answers.top[place, 0])]
             try:
                 found = self._put(row, path, folder)
             except OSError as error:
@@ -111,14 +109,6 @@ class Sorter:
         """Close the list of what was sorted."""
         self._beside.cleanup()
         self._journal.close()
-
-    def _folder_of(self, label: int) -> str:
-        if label not in self._folders:
-            wanted, number = folder_name(self._names[label], self._ids[label]), 1
-            while self._used.setdefault(numbered(wanted, number).lower(), label) != label:
-                number += 1
-            self._folders[label] = numbered(wanted, number)
-        return self._folders[label]
 
     def _put(self, row: int, path: str, folder: str) -> str:
         """Put a photo into a folder; its new path, relative to that of all."""
@@ -166,6 +156,19 @@ class Sorter:
         if copied is not None:
             return filecmp.cmp(copied, target, shallow=False)
         return source is not None and target.samefile(source)
+
+
+def folders_of(names: Sequence[str], landmark_ids: Sequence[str]) -> list[str]:
+    """The folder of each label, all different, and the same whichever photos there are."""
+    used = {UNSURE}  # in lower case: some systems know no other
+    folders = []
+    for name, landmark_id in zip(names, landmark_ids, strict=True):
+        wanted, number = folder_name(name, landmark_id), 1
+        while numbered(wanted, number).lower() in used:
+            number += 1
+        folders.append(numbered(wanted, number))
+        used.add(folders[-1].lower())
+    return folders
 
 
 def _appear(file: Path, target: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def choose_threshold(model: TrainedModel, options: PredictOptions) -> Threshold:
     """
     if options.threshold is not None:
         return Threshold(options.threshold, "as given")
-    known, where = _known(model.folder)
+    known, where = _known(model)
     wanted = options.precision_target
     if not known:
         if wanted is not None:
@@ -55,19 +55,17 @@ def choose_threshold(model: TrainedModel, options: PredictOptions) -> Threshold:
     return Threshold(probability, f"{target:.0%} right answers on the validation photos")
 
 
-def _known(folder: Path) -> tuple[dict[str, Any], Path]:
+def _known(model: TrainedModel) -> tuple[dict[str, Any], Path]:
     """Thresholds by the precision that they reach, and the file that says so."""
-    beside = folder / THRESHOLDS
-    if beside.is_file():
-        return _read(beside), beside
-    folder = folder.resolve()
+    folder = model.folder.resolve()
     run = folder.parent.parent if folder.parent.name == "checkpoints" else folder.parent
-    evaluated = run / _EVALUATION
-    figures = _read(evaluated) if evaluated.is_file() else {}
-    # Those of other weights say nothing of these.
-    return figures.get("thresholds", {}) if figures.get(
-        "checkpoint"
-    ) == folder.name else {}, evaluated
+    for evaluated in (folder / _EVALUATION, run / _EVALUATION):
+        figures = _read(evaluated) if evaluated.is_file() else {}
+        # Those of other weights say nothing of these.
+        if figures.get("thresholds") and replace(model, folder=folder).is_of(figures):
+            return figures["thresholds"], evaluated
+    beside = folder / THRESHOLDS
+    return (_read(beside) if beside.is_file() else {}), beside
 
 
 def _read(file: Path) -> dict[str, Any]:

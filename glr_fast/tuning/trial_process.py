@@ -26,7 +26,9 @@ def _train() -> None:
 
     from glr_fast.trainer import train
 
-    train(config)
+    trainer = train(config)
+    if trainer.step < trainer.schedule.last:  # a signal has ended it: the trial goes on later
+        sys.exit(INTERRUPTED)
 
 
 def _end_with_worker() -> None:

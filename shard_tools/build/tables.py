@@ -15,7 +15,7 @@ from pyarrow import csv
 
 from shard_tools.build.options import BuildOptions
 from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult
-from shard_tools.columns import one_array, pc, read_csv
+from shard_tools.columns import one_array, pc, read_csv, without_formulas
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open, write_text
 from shard_tools.sources.records import REJECTED_SCHEMA, Records
@@ -156,22 +156,10 @@ def _put(folder: Path, name: str, data: bytes) -> FileInfo:
     return FileInfo.of(name, data)
 
 
-#: What makes a spreadsheet take a cell for a formula.
-_FORMULA = r"^[=+\-@\t\r]"
-
-
 def _csv_bytes(table: pa.Table) -> bytes:
-    """A table as CSV. Cells that a spreadsheet would run as formulas begin with an apostrophe.
-
-    (Names of files and classes come from strangers. Keys cannot hold a formula that does harm.)
-    """
-    for place, name in enumerate(table.column_names):
-        if name != "key" and pa.types.is_string(table.schema.field(name).type):
-            risky = pc.match_substring_regex(table[name], _FORMULA)
-            safe = pc.binary_join_element_wise("'", table[name], "")
-            table = table.set_column(place, name, pc.if_else(risky, safe, table[name]))
+    """A table as CSV. (Keys cannot hold a formula that does harm.)"""
     file = io.BytesIO()
-    csv.write_csv(table, file)
+    csv.write_csv(without_formulas(table, but=("key",)), file)
     return file.getvalue()
 
 

@@ -55,6 +55,7 @@ def claimed(out: Path) -> Iterator[None]:
             _check_out(out)
         yield
         return
+    entered = False
     for _ in range(_TRIES):
         if os.path.lexists(out) and not out.is_dir():
             raise StoreError(f"--out {out}: is not a folder; give another name")
@@ -64,13 +65,14 @@ def claimed(out: Path) -> Iterator[None]:
                 if locked:
                     try:
                         _check_out(out)
+                        entered = True
                         yield
                         return
                     finally:
                         with suppress(OSError):
                             out.rmdir()  # if nothing was written
         except FileNotFoundError:  # another build, which failed, removed it
-            if out.exists():
+            if entered or out.exists():
                 raise
     raise StoreError(f"--out {out}: another glr-shard build is at work there")
 

@@ -13,11 +13,12 @@ from shard_tools.files.regular import read_regular
 from shard_tools.sources.layout import FOLDER, Layout, SourceOptions
 from shard_tools.sources.readers import SpanReader
 from shard_tools.sources.records import REJECTED_SCHEMA, Records
+from shard_tools.sources.split_names import splits_of
 from shard_tools.store.consistency import open_consistent
 from shard_tools.store.layout import FORMAT_NAME, LARGEST_MANIFEST, MANIFEST, PHOTO
 
 NAME = "store"
-_COLUMNS = ["key", "landmark_id", "label", "shard", "offset", "size", "xxh128", "path"]
+_COLUMNS = ["key", "landmark_id", "label", "shard", "offset", "size", "xxh128", "path", "split"]
 
 
 def detect(source: Path) -> bool:
@@ -61,6 +62,7 @@ def read(source: Path, options: SourceOptions) -> Records:
     owners = None
     if options.group_by is not None:
         owners = one_array(pc.fill_null(samples[options.group_by].cast(pa.string()), ""))
+    given = splits_of(samples["split"])
     return Records(
         NAME,
         reader,
@@ -72,6 +74,8 @@ def read(source: Path, options: SourceOptions) -> Records:
         carried=samples.select(list(options.carry)),
         owners=owners,
         origins=one_array(samples["path"]),
+        # Photos that were tested on stay so: another split of them would leak.
+        given=given if len(np.unique(given)) > 1 else None,
     )
 
 

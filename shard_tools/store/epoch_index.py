@@ -80,6 +80,11 @@ class EpochIndex:
     """Those of the split in the samples table."""
     epochs: tuple[Epoch, ...]
 
+    @staticmethod
+    def digest(store: Store, name: str) -> str:
+        """A digest of an index: of its list, which holds those of all its files."""
+        return digest((store.path / INDEX_DIR / name / INDEX_FILE).read_bytes())
+
     @classmethod
     def open(cls, store: Store, name: str, split: str | None = None) -> EpochIndex:
         """Open an index by its name.

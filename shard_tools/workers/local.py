@@ -60,6 +60,9 @@ def run_tasks(
     try:
         yield from _drain(pool, function, tasks, 2 * workers, _Meter(done, advance))
     except BrokenProcessPool:
+        # They ignore SIGTERM, and may wait for ever for a lock that the dead one held.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
         raise StoreError(
             "a worker process died (killed, or out of memory?); run the same command again to go "
             "on where it stopped, perhaps with fewer --workers"

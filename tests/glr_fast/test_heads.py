@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.torch
+import timm
 import torch
 from torch import nn
 
@@ -17,7 +19,10 @@ from glr_fast.errors import ConfigError
 from glr_fast.heads import CosineHead, Float32Linear, GeM, classifier, classifier_name
 from glr_fast.model_card import ModelCard
 from glr_fast.optim import parameter_groups
+from glr_fast.trained_model import load_model
+from glr_fast.warm_start import start_from
 from tests.glr_fast.test_models import build
+from tests.helpers.untrained import CARD, write_run
 
 
 def test_cosine_head_is_bounded_and_float32_under_autocast() -> None:
@@ -137,3 +142,30 @@ def test_a_card_from_before_the_scale_went_into_the_head_gives_the_same_probabil
     head = classifier(card.build())
     assert isinstance(head, CosineHead)
     assert head.scale * card.logit_scale == 30
+
+
+@pytest.mark.parametrize("centers", [1, 2])
+def test_a_head_is_taken_over_class_by_class(tmp_path: Path, centers: int) -> None:
+    kind = "cosine" if centers == 1 else "subcenter"
+    card = replace(CARD, head=kind, sub_centers=centers)
+    old = write_run(tmp_path / "old", card)  # of landmarks 7, 8, 9
+    ours = replace(card, num_classes=4)
+    model = ours.build()
+    before = classifier(model).weight.detach().clone()
+    said = start_from(model, ours, ["9", "5", "7", "6"], load_model(old, device="cpu"))
+    assert "the head's rows of 2 of 4 classes" in said
+    theirs = classifier(load_model(old, device="cpu").module).weight.detach()
+    rows = classifier(model).weight.detach().view(4, centers, -1)
+    torch.testing.assert_close(rows[[0, 2]], theirs.view(3, centers, -1)[[2, 0]])
+    torch.testing.assert_close(rows[[1, 3]], before.view(4, centers, -1)[[1, 3]])
+
+
+def test_a_network_with_two_last_layers_is_one_line() -> None:
+    with pytest.raises(ConfigError, match="has several last layers"):
+        classifier(timm.create_model("deit_tiny_distilled_patch16_224", num_classes=3))
+
+
+def test_a_mistyped_tag_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"--model\.name resnet50\.typo: Invalid pretrained tag"):
+        models.check_name("resnet50.typo")
+    models.check_name("resnet50.a1_in1k")

@@ -202,3 +202,45 @@ def test_a_mistyped_flag_is_answered_before_torch_is_loaded() -> None:
     code += "try: predict.main()\nexcept SystemExit: assert 'torch' not in sys.modules"
     ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("flag", ["--sort-into", "--out"])
+def test_nothing_else_goes_into_the_gallery(
+    flag: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    run: Path,
+    three: Path,
+    tmp_path: Path,
+) -> None:
+    """It would be deleted when the page appears."""
+    inside = tmp_path / "page" / "a.csv" if flag == "--out" else tmp_path / "page"
+    (tmp_path / "page").mkdir()
+    arguments = ("--model", run, three, "--gallery", tmp_path / "page", flag, inside)
+    code, _, err = done(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert f"error: {flag} {inside}: lies in --gallery" in err
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run: Path, three: Path
+) -> None:
+    name = "x" * 300 + ".csv"
+    code, _, err = done(monkeypatch, capsys, "--model", run, three, "--out", name)
+    assert code == 2
+    assert err == f"error: {name}: File name too long\n"
+    assert "Traceback" not in err
+
+
+def test_names_are_no_formulas(
+    monkeypatch: pytest.MonkeyPatch, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("=1+1.jpg").write_bytes(jpeg(1))
+    Path("=2+2.jpg").write_bytes(b"")
+    code, _, _ = done(monkeypatch, capsys, "--model", run, "=1+1.jpg", "=2+2.jpg", "--out", "a.csv")
+    assert code == 0
+    with open("a.csv", newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["'=1+1.jpg"]
+    with open("a.csv.rejected.csv", newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["'=2+2.jpg"]

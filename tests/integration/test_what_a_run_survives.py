@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -323,3 +326,99 @@ def test_what_a_run_leaves(whole: Trainer) -> None:
         assert f"\n{fact}" in f"\n{text}"
     assert (run / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     assert not (run / "run.lock").exists()
+
+
+def test_best_weights_survive_a_run_whose_checkpoints_are_gone(
+    short: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = replace(short, run=replace(short.run, eval_every=1, save_every=4))
+    original = trainer_module.figures_of
+    good = {"accuracy": 0.9, "macro_f1": 0.9}
+    monkeypatch.setattr(trainer_module, "figures_of", lambda *a: original(*a) | good)
+    train(every)
+    note = load_model(short.out).note
+    shutil.rmtree(short.out / "checkpoints")
+    poor = {"accuracy": 0.1, "macro_f1": 0.1}
+    monkeypatch.setattr(trainer_module, "figures_of", lambda *a: original(*a) | poor)
+    train(replace(every, resume=True))
+    assert "no checkpoint to continue from; starting from the beginning, and best/ stays" in (
+        capsys.readouterr().err
+    )
+    assert load_model(short.out).note == note
+
+
+def test_resume_does_not_take_a_folder_that_holds_no_run(short: Config) -> None:
+    short.out.mkdir()
+    (short.out / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is not empty, and holds no run to continue"):
+        train(replace(short, resume=True))
+    assert [path.name for path in short.out.iterdir()] == ["notes.txt"]
+
+
+def test_too_little_gpu_memory_is_one_line(short: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    at_step(monkeypatch, 3, fail)
+    with pytest.raises(
+        TrainingError, match=r"not enough memory; give a smaller --data\.batch-size"
+    ):
+        train(short)
+
+
+def test_another_index_is_another_run(store: Path, short: Config, tmp_path: Path) -> None:
+    from shard_tools.sampling import IndexOptions, write_index
+
+    own = Path(shutil.copytree(store, tmp_path / "store"))
+    write_index(own, IndexOptions("balanced", 2, 0, "even"))
+    data = replace(short.data, store=own, index="even")
+    begun = replace(short, data=data, run=replace(short.run, max_steps=4))
+    train(begun)
+    shutil.rmtree(own / "index" / "even")
+    write_index(own, IndexOptions("balanced", 2, 1, "even"))
+    with pytest.raises(ConfigError, match="other shards, or another index"):
+        train(replace(begun, run=short.run, resume=True))
+
+
+def test_a_late_signal_writes_into_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several processes: a thread knows of signals by a socket, whose number others may get."""
+    monkeypatch.setattr("glr_fast.stop_signals.dist.new_group", lambda **_: None)
+    with StopSignals(2) as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        stop.beat()
+        time.sleep(0.3)
+        files = [open(tmp_path / str(n), "w+b", buffering=0) for n in range(4)]  # noqa: SIM115
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+        for file in files:
+            file.close()
+    assert all(not (tmp_path / str(n)).read_bytes() for n in range(4))
+
+
+HANGS = """
+import os, signal, sys, time
+from glr_fast import stop_signals
+stop_signals.PATIENCE = 1.0
+stop_signals.dist.new_group, stop_signals.dist.get_rank = lambda **_: None, lambda: 3
+with stop_signals.StopSignals(2) as stop:
+    os.kill(os.getpid(), signal.SIGTERM)
+    if sys.argv[1] == "evaluates":
+        with stop.at_once():
+            time.sleep(3)
+    for _ in range(12 if sys.argv[1] == "works" else 0):
+        time.sleep(0.25)
+        stop.beat()
+    if sys.argv[1] == "hangs":
+        time.sleep(30)
+print("ended by itself")
+"""
+
+
+@pytest.mark.parametrize(("what", "code"), [("works", 0), ("evaluates", 0), ("hangs", 143)])
+def test_only_a_process_that_hangs_ends_itself(what: str, code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS, what], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert ("ended by itself" in done.stdout) == (code == 0)
+    assert ("error on rank 3: told to stop, and hangs" in done.stderr) == (code != 0)

@@ -116,7 +116,7 @@ class DaliBackend:
         DALI continues with the next batch (tried out with 2.4's default executor). Any other
         error than a failure to decode is raised again.
         """
-        if not self._ahead or "decod" not in str(error).lower():
+        if not self._ahead or not _is_of_a_photo(str(error)):
             raise error
         plan, _ = self._ahead.popleft()
         logger.warning("batch %d: DALI failed, decoding photo by photo: %s", plan.step, error)
@@ -178,6 +178,15 @@ class DaliBackend:
         if encoded is None:
             return _GREY, np.array([0, 0, *_GREY_SIZE], plan.edits.boxes.dtype)
         return encoded, plan.edits.boxes[index]
+
+
+def _is_of_a_photo(error: str) -> bool:
+    """Whether DALI has failed to decode, which is a photo's fault, rather than for want of memory.
+
+    Its messages name the operator, ``decoders.image_slice``, whatever went wrong in it.
+    """
+    text = error.lower()
+    return "decod" in text and not any(word in text for word in ("memory", "cuda", "driver"))
 
 
 def decoder_arguments(

@@ -16,6 +16,7 @@ from glr_fast.compare_options import CompareOptions
 from glr_fast.comparison import as_text, compare, read_evaluations
 from glr_fast.comparison.compare import Rival, elect
 from glr_fast.comparison.cost import Cost
+from glr_fast.comparison.evaluations import on_validation
 from glr_fast.comparison.paired import Difference
 from glr_fast.errors import ConfigError
 from glr_fast.trained_model import load_model
@@ -190,3 +191,11 @@ def test_the_command(arguments: list[str], said: str) -> None:
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_evaluation_that_is_called_so_elects(tmp_path: Path) -> None:
+    for name in ("eval-val", "eval-val-384"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_text('{"splits": ["val"], "checkpoint": "best"}')
+    chosen = on_validation(read_evaluations(tmp_path))[tmp_path]
+    assert chosen.folder.name == "eval-val"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import mmap
+import resource
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +18,7 @@ from nvidia.dali import fn
 from nvidia.dali.pipeline import Pipeline
 
 from glr_fast.config import Config, DataConfig, changed_for_resume
-from glr_fast.data import LoaderOptions, Store, image_edits, normalisation, opening
+from glr_fast.data import LoaderOptions, Store, image_edits, normalisation, opening, shard_reader
 from glr_fast.data.backends import dali, jpeg_regions, nvjpeg
 from glr_fast.data.image_edits import erase
 from glr_fast.errors import ConfigError
@@ -255,3 +257,31 @@ def test_the_flip_for_gpus_gives_the_same_bytes() -> None:
     ]
     np.testing.assert_array_equal(one_by_one, expected)
     np.testing.assert_array_equal(at_once, expected)
+
+
+def test_a_failure_for_want_of_memory_is_no_damaged_photo() -> None:
+    operator = "Error in MIXED operator `nvidia.dali.fn.decoders.image_slice` encountered: "
+    assert dali._is_of_a_photo(operator + "Failed to decode sample 3")
+    assert not dali._is_of_a_photo(operator + "CUDA runtime API error cudaErrorMemoryAllocation")
+    assert not dali._is_of_a_photo(operator + "Cannot allocate memory")
+    assert not dali._is_of_a_photo("Error in CPU operator `resize`")
+
+
+@pytest.mark.parametrize("backend", ["cpu", "dali"])
+def test_a_loader_that_nobody_holds_is_freed(store: Path, backend: str) -> None:
+    loader = opened(store, "train", batch_size=4, backend=backend)
+    next(loader.stream())
+    held = weakref.ref(loader)
+    del loader
+    gc.collect()
+    assert held() is None
+
+
+def test_a_store_of_many_shards_needs_no_ulimit(store: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (260, hard))
+    try:
+        shard_reader._allow_open_files(500)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(1256, hard), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import timm
 import torch
@@ -23,7 +24,7 @@ from glr_fast.data import IMAGENET_MEAN, IMAGENET_STD
 from glr_fast.errors import ConfigError
 from glr_fast.export_options import ExportOptions
 from glr_fast.exports import export, programs
-from glr_fast.trained_model import load_model
+from glr_fast.trained_model import TrainedModel, load_model
 from tests.conftest import REPOSITORY
 from tests.helpers.untrained import CARD, write_run
 
@@ -270,3 +271,48 @@ def test_formats_are_checked_at_once() -> None:
     assert ExportOptions(formats="torch-export, onnx").chosen == (
         *("safetensors", "onnx", "torch-export"),
     )
+
+
+def test_an_export_with_other_files_in_it_is_not_replaced(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "export"
+    export(ExportOptions(run, out))
+    export(ExportOptions(run, out, overwrite=True))
+    (out / "eval-test").mkdir()
+    with pytest.raises(ConfigError, match="would delete eval-test, which no export writes"):
+        export(ExportOptions(run, out, overwrite=True))
+    assert (out / "eval-test").is_dir()
+
+
+def test_a_program_that_answers_nothing_is_seen_with_many_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 5,000 equally probable classes each has 0.0002, less than two answers may differ."""
+    card = replace(CARD, num_classes=5000)
+    module = card.build().eval()
+    torch.nn.init.zeros_(module.get_classifier().weight)  # type: ignore[operator]
+    torch.nn.init.zeros_(module.get_classifier().bias)  # type: ignore[operator]
+    model = TrainedModel(tmp_path, card, module, pa.table({}), {}, torch.device("cpu"))
+    nothing = lambda *_: lambda images: np.zeros((len(images), 5000), np.float32)  # noqa: E731
+    monkeypatch.setattr(programs, "_write_onnx", nothing)
+    images = torch.zeros((2, 3, 32, 32), dtype=torch.uint8)
+    with pytest.raises(ConfigError, match="its probabilities differ"):
+        programs.write_program("onnx", model, images, "noise", tmp_path)
+
+
+def test_figures_of_weights_that_were_replaced_are_not_on_the_card(
+    run: Path, tmp_path: Path
+) -> None:
+    own = Path(shutil.copytree(run, tmp_path / "run"))
+    for folder, step, accuracy in (
+        ("eval-val", "12", 0.5),
+        ("eval-val-384", "12", 0.7),
+        ("eval-test", "10", 0.9),
+    ):
+        (own / folder).mkdir()
+        split = folder.split("-")[1]
+        figures = {"checkpoint": "best", "splits": [split], "accuracy": accuracy, "photos": 4}
+        figures |= {"trained": {"step": step}} | ({"image_size": 384} if "384" in folder else {})
+        (own / folder / "metrics.json").write_text(json.dumps(figures))
+    export(ExportOptions(own, tmp_path / "export"))
+    facts = json.loads((tmp_path / "export/export.json").read_text())
+    assert facts["figures"] == {"val": {"photos": 4, "accuracy": 0.5}}

@@ -159,3 +159,18 @@ def test_a_thumbnail_shows_the_middle() -> None:
 def test_what_pillow_cannot_decode_is_grey() -> None:
     small = thumbnail(jpeg()[:300])
     assert (small.width, small.height) == (HEIGHT, HEIGHT)
+
+
+def test_nothing_but_a_gallery_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page"
+    make(page, [shown(0, 0)])
+    check_gallery(page, True)
+    (page / "mine.txt").write_text("x")
+    with pytest.raises(ConfigError, match="with other files in it"):
+        check_gallery(page, True)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    monkeypatch.chdir(tmp_path / "empty")
+    for place in (Path(), tmp_path / "link", Path("/proc")):  # which could not be renamed
+        with pytest.raises(ConfigError, match="cannot be replaced"):
+            check_gallery(place, False)

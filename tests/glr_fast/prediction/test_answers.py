@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from accelerate import Accelerator
 
 from glr_fast import evaluation
 from glr_fast.data import LoaderOptions, Store, open_loader
+from glr_fast.errors import ConfigError
 from glr_fast.prediction import Outcome, PredictOptions, predict
 from glr_fast.trained_model import TrainedModel
 from tests.helpers.photos import built, encoded, exif, jpeg, scene
@@ -203,3 +205,15 @@ def test_damage_that_only_the_decoder_finds(
         assert [(r.path, r.reason) for r in outcome.rejected] == [
             (str(tmp_path / "bad.jpg"), "cannot be decoded")
         ]
+
+
+def test_answers_that_are_no_numbers_are_not_given(
+    model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    classes = model.card.num_classes
+    monkeypatch.setattr(
+        TrainedModel, "logits", lambda _, images: torch.full((len(images), classes), torch.nan)
+    )
+    with pytest.raises(ConfigError, match=r"--precision no: answers to .*a\.jpg.* not finite"):
+        predict(model, [tmp_path / "a.jpg"], PredictOptions(threshold=0.5))

@@ -134,3 +134,24 @@ def test_a_store(store: Path, photos: Path) -> None:
 
 def test_other_files_are_counted(here: Path) -> None:
     assert list_arguments(["trip"]).others == 1
+
+
+def test_what_the_answers_went_to_is_left_out_however_it_is_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "trip/sorted/Taj").mkdir(parents=True)
+    (here / "trip/sorted/Taj/b.jpg").write_bytes(jpeg())
+    (here / "trip/..odd").mkdir()
+    (here / "trip/..odd/c.jpg").write_bytes(jpeg())
+    ours = [Path("trip/sorted"), Path("trip/..odd")]
+    typed = list_arguments(["trip/**/*.jpg"], ours)
+    assert sorted(paths(typed)) == ["trip/b.jpg"]
+    names = b"trip/b.jpg\ntrip/sorted/Taj/b.jpg\n"
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(names)))
+    assert paths(list_arguments(["-"], ours)) == ["trip/b.jpg"]
+    assert "trip/..odd/c.jpg" not in paths(list_arguments(["trip"], ours))
+
+
+def test_a_photo_behind_a_link_is_one_photo(here: Path) -> None:
+    (here / "link").symlink_to("trip")
+    assert len(list_arguments(["link", "link/b.jpg", "trip/b.jpg"])) == 3

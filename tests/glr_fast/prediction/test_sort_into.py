@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from glr_fast.errors import ConfigError
 from glr_fast.prediction import Answers, Listed, PredictOptions, list_arguments, predict
 from glr_fast.prediction.names import folder_name, numbered, safe_name
-from glr_fast.prediction.sort_into import JOURNAL, UNSURE, Sorter, check_sort_into
+from glr_fast.prediction.sort_into import JOURNAL, UNSURE, Sorter, check_sort_into, folders_of
 from glr_fast.trained_model import TrainedModel
 from tests.conftest import REPOSITORY
 from tests.helpers.photos import jpeg
@@ -209,3 +209,11 @@ def test_killed_and_repeated(model: TrainedModel, run: Path, many: Path, tmp_pat
     assert outcome.sorted_before >= 19
     files = [path for path in out.rglob("*") if path.is_file() and path.name != JOURNAL]
     assert sorted(file.name for file in files) == sorted(f"{n}.jpg" for n in range(300))
+
+
+def test_a_label_has_one_folder_whichever_comes_first() -> None:
+    names, ids = ["x" * 120 + " A", "x" * 120 + " B", "paris", "Paris"], ["1", "2", "3", "3"]
+    folders = folders_of(names, ids)
+    assert len({folder.lower() for folder in folders}) == 4
+    assert [folder.rpartition(" ")[2] for folder in folders[:2]] == ["(1)", "(2)"]
+    assert folders[2:] == ["paris (3)", "Paris (3) (2)"]

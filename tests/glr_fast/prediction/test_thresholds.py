@@ -106,3 +106,24 @@ def test_a_file_of_another_version(own: Path, known: object) -> None:
 def test_options_that_make_no_sense(flags: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         PredictOptions(**flags)  # type: ignore[arg-type]
+
+
+def test_thresholds_of_weights_that_were_replaced_do_not_count(own: Path) -> None:
+    (own / "eval-val").mkdir()
+    for trained, size, expected in (
+        ({"step": "12"}, None, 0.6),
+        ({"step": "10"}, None, None),  # best/ was another then
+        ({"step": "12"}, 640, None),
+    ):
+        figures = {"checkpoint": "best", "trained": trained, "thresholds": KNOWN}
+        figures |= {} if size is None else {"image_size": size}
+        (own / "eval-val/metrics.json").write_text(json.dumps(figures))
+        model = dataclasses.replace(load_model(own, device="cpu"), note={"step": "12"})
+        assert choose_threshold(model, PredictOptions()).probability == expected
+
+
+def test_thresholds_of_an_export_that_was_evaluated_itself(own: Path) -> None:
+    (own / "best/eval-val").mkdir()
+    figures = {"checkpoint": "best", "thresholds": KNOWN}
+    (own / "best/eval-val/metrics.json").write_text(json.dumps(figures))
+    assert choose_threshold(evaluated_in(own), PredictOptions()).probability == 0.6

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from shard_tools.build import BuildInterruptedError
+from shard_tools.build.work_folder import claimed
 from shard_tools.cli import main
 from shard_tools.errors import StoreError
 from shard_tools.sampling import IndexOptions, write_index
@@ -156,3 +157,13 @@ def test_an_interrupt_before_anything_is_written(
     with pytest.raises(BuildInterruptedError, match="before anything was written"):
         built(source, tmp_path / "store")
     assert main(["stats", str(tmp_path / "store")]) == 2
+
+
+def test_a_folder_that_disappears_during_a_build_is_its_own_error(tmp_path: Path) -> None:
+    def build() -> None:
+        with claimed(tmp_path / "store"):
+            (tmp_path / "store").rmdir()
+            raise FileNotFoundError("gone")
+
+    with pytest.raises(FileNotFoundError, match="gone"):
+        build()

@@ -19,6 +19,7 @@ from tests.helpers.photos import add_photo, built, jpeg, kaggle
 from tests.helpers.records import by_key, unused
 from tests.helpers.sources import clean, tars, write_csv, zipped
 from tests.helpers.stores import rejected
+from tests.helpers.trees import numbered, tree
 
 SIZES = {"5": 9, "40": 6, "300": 2}
 
@@ -219,3 +220,16 @@ def test_errors_say_what_to_do(folder: Path, store: Path, tmp_path: Path) -> Non
     shutil.copytree(store, tmp_path / "store")
     next((tmp_path / "store").glob("*.tar")).write_bytes(b"")
     refused("0 bytes, the manifest says .* glr-shard repair", tmp_path / "store")
+
+
+def test_a_store_as_a_source_keeps_its_splits(tmp_path: Path) -> None:
+    """Else photos that were tested on would be trained on."""
+    folders = numbered(*(f"{split}/{name}" for split in ("train", "val", "test") for name in "ab"))
+    first = built(tree(tmp_path / "photos", folders), tmp_path / "first", seed=3)
+    again = built(first, tmp_path / "again")
+    rows = Store.open(again).samples(["path", "split"]).to_pylist()
+    assert rows
+    assert all(row["path"].split("/")[0] == row["split"] for row in rows)
+    other = built(first, tmp_path / "other", splits=(0.5, 0.25, 0.25))
+    rows = Store.open(other).samples(["path", "split"]).to_pylist()
+    assert any(row["path"].split("/")[0] != row["split"] for row in rows)

@@ -110,3 +110,21 @@ def test_workers_never_see_ctrl_c() -> None:
         inside = subprocess.check_output([sys.executable, "-c", mask], text=True)
     outside = subprocess.check_output([sys.executable, "-c", mask], text=True)
     assert (inside.strip(), outside.strip()) == ("True", "False")
+
+
+def an_idle_worker(number: int, advance: Advance) -> int:
+    """The first task says who does it; the second goes on until it is stopped."""
+    while number:
+        time.sleep(0.05)
+        advance(0)
+    return os.getpid()
+
+
+def test_an_idle_worker_that_is_killed_does_not_hang_the_build() -> None:
+    """It may hold the lock of the queue of tasks, for which the others wait."""
+    results = run_tasks(an_idle_worker, numbers(2), 2, int)
+    process = next(results)
+    time.sleep(0.5)
+    os.kill(process, signal.SIGKILL)
+    with pytest.raises(StoreError, match="a worker process died"):
+        list(results)
