@@ -17,7 +17,7 @@ BENCHES ?= bench_loader bench_bad_photos bench_build bench_scale "bench_duplicat
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   generated photos -> store -> two models -> the better one, reports, a gallery (six to nine minutes on 2 cores)"
+	@echo "make demo   generated photos -> store -> two models -> the better one, reports, a gallery (five to nine minutes on 2 cores)"
 	@echo "make test   all tests that need no GPU, in TEST_WORKERS=2 processes"
 	@echo "make fuzz   ten minutes of hostile input for each fuzzer, and processes killed more often"
 	@echo "make lint   ruff, pyright, import-linter"
