@@ -218,7 +218,8 @@ def find_export(run: Path, checkpoint: str) -> Path:
         have = [name for name, path in named.items() if path and (path / WEIGHTS).is_file()]
         have += [path.name for path in checkpoint_folders(run)]
         raise ConfigError(
-            f"{run}: no checkpoint {checkpoint!r}; it has {', '.join(have) or 'none'}"
+            f"{run}: no checkpoint {checkpoint!r}; "
+            + (f"it has {', '.join(have)}" if have else "it has stopped before its first")
         )
     return folder
 
@@ -238,12 +239,6 @@ def best_note(run: Path) -> dict[str, str]:
             return dict(opened.metadata() or {})
     except (OSError, SafetensorError):
         return {}
-
-
-def best_step(run: Path) -> int | None:
-    """The step of the weights in ``best/``; None where there are none."""
-    step = best_note(run).get("step", "")
-    return int(step) if step.isdecimal() else None
 
 
 def write_atomically(file: Path, text: str) -> None:

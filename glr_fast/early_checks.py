@@ -63,8 +63,11 @@ def check_new(run: Path) -> None:
         weights = (run / "best" / "model.safetensors", *run.glob("checkpoints/step-*"))
         if known and not any(path.exists() for path in weights):
             return  # the trainer says so, and starts
-        what = "already holds a run" if known else "is not empty"
-        raise ConfigError(f"--out {run} {what}; continue it with --resume, or give another")
+        if not known:
+            raise ConfigError(f"--out {run} is not empty, and holds no run; give another folder")
+        raise ConfigError(
+            f"--out {run} already holds a run; continue it with --resume, or give another"
+        )
 
 
 def check_store(store: Path | str, flag: str = "--store") -> None:

@@ -1,7 +1,7 @@
 """Named recipes: functions that return a ``Config``; ``--recipe NAME`` takes one as the defaults.
 
 A variant is a base recipe with a field or two changed. Flags after ``--recipe`` change more.
-benchmarks/results/long_tail_heads.md compares the losses on long-tailed photos.
+benchmarks/results/long_tail.md compares the losses on long-tailed photos.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def resnet50_ldam_drw() -> Config:
 
     Command: ``accelerate launch launch/train.py --recipe resnet50_ldam_drw --data.store STORE``
     Cost: that of resnet50_ce.
-    Expected: benchmarks/results/long_tail_heads.md compares the losses, on EfficientNet-B0.
+    Expected: benchmarks/results/long_tail.md compares the losses, on EfficientNet-B0.
     """
     return _ldam_drw(resnet50_ce())
 
@@ -58,7 +58,7 @@ def resnet50_logit_adjustment() -> Config:
     Command: ``accelerate launch launch/train.py --recipe resnet50_logit_adjustment --data.store
     STORE``
     Cost: that of resnet50_ce.
-    Expected: benchmarks/results/long_tail_heads.md compares the losses, on EfficientNet-B0.
+    Expected: benchmarks/results/long_tail.md compares the losses, on EfficientNet-B0.
     """
     return _logit_adjustment(resnet50_ce())
 
@@ -68,7 +68,7 @@ def resnet50_arcface() -> Config:
 
     Command: ``accelerate launch launch/train.py --recipe resnet50_arcface --data.store STORE``
     Cost: that of resnet50_ce; with 81,313 classes the head's is three times as high.
-    Expected: benchmarks/results/long_tail_heads.md compares the losses, on EfficientNet-B0.
+    Expected: benchmarks/results/long_tail.md compares the losses, on EfficientNet-B0.
     """
     return _arcface(resnet50_ce())
 
@@ -106,7 +106,7 @@ def efficientnet_b0_ldam_drw() -> Config:
     Command: ``accelerate launch launch/train.py --recipe efficientnet_b0_ldam_drw --data.store
     STORE``
     Cost: that of efficientnet_b0_ce.
-    Expected: benchmarks/results/long_tail_heads.md has the figures on 13 landmarks, thinned.
+    Expected: benchmarks/results/long_tail.md has the figures on 13 landmarks, thinned.
     """
     return _ldam_drw(efficientnet_b0_ce())
 
@@ -117,7 +117,7 @@ def efficientnet_b0_logit_adjustment() -> Config:
     Command: ``accelerate launch launch/train.py --recipe efficientnet_b0_logit_adjustment
     --data.store STORE``
     Cost: that of efficientnet_b0_ce.
-    Expected: benchmarks/results/long_tail_heads.md has the figures on 13 landmarks, thinned.
+    Expected: benchmarks/results/long_tail.md has the figures on 13 landmarks, thinned.
     """
     return _logit_adjustment(efficientnet_b0_ce())
 
@@ -128,7 +128,7 @@ def efficientnet_b0_arcface() -> Config:
     Command: ``accelerate launch launch/train.py --recipe efficientnet_b0_arcface --data.store
     STORE``
     Cost: that of efficientnet_b0_ce; with 81,313 classes the head's is three times as high.
-    Expected: benchmarks/results/long_tail_heads.md has the figures on 13 landmarks, thinned.
+    Expected: benchmarks/results/long_tail.md has the figures on 13 landmarks, thinned.
     """
     return _arcface(efficientnet_b0_ce())
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from glr_fast.checkpoint import best_step
+from glr_fast.checkpoint import best_note
 from glr_fast.config import Config
 
 CURVES = "learning_curves.png"
@@ -46,5 +46,5 @@ def summary_of(
         "seconds": round(seconds, 1),
         "monitor": config.run.monitor,
         "best": best[config.run.monitor] if best else None,
-        "best_step": best_step(config.out) if best else None,
+        "best_step": int(best_note(config.out)["step"]) if best else None,
     }

@@ -41,7 +41,11 @@ def model_folder(path: Path, flag: str) -> Path:
     if is_model(path) or (path / "best").is_dir() or (path / "checkpoints").is_dir():
         return path
     if not path.is_dir() and path != RUNS:
-        raise ConfigError(f"{flag} {path}: no such run folder; glr-train --out {path} makes one")
+        there = ", ".join(map(str, runs_in(path.parent)[-3:]))
+        raise ConfigError(
+            f"{flag} {path}: no such run folder"
+            + (f"; there are {there}" if there else f"; glr-train --out {path} makes one")
+        )
     found = runs_in(path)
     if not found:
         raise ConfigError(

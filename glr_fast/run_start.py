@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +33,7 @@ from glr_fast.checkpoint import (
     newest_usable_checkpoint,
     write_atomically,
 )
-from glr_fast.config import Config, changed_for_resume, flat
+from glr_fast.config import Config, Monitor, changed_for_resume, flat
 from glr_fast.data import Loader, Rank, Store, bad_samples_file, open_loader
 from glr_fast.data.opening import EpochIndex
 from glr_fast.errors import ConfigError
@@ -148,6 +148,13 @@ def check_folder(config: Config, store: Store) -> Continuation | None:
     return Continuation(folder, state)
 
 
+def best_before(run: Path) -> dict[str, float] | None:
+    """The figures of the weights in ``best/``; None where there are none."""
+    note = best_note(run)
+    known = {name: float(note[name]) for name in get_args(Monitor) if name in note}
+    return known if len(known) == len(get_args(Monitor)) else None
+
+
 def _others_in(run: Path) -> set[str]:
     """What is in a folder, but for the lock of this process."""
     return {path.name for path in run.iterdir()} - {LOCK} if run.is_dir() else set()
@@ -163,8 +170,11 @@ def _check_new(run: Path) -> None:
         (run / METRICS).unlink(missing_ok=True)
         shutil.rmtree(run / "logs", ignore_errors=True)
         return
-    what = "already holds a run" if CONFIG in there else "is not empty"
-    raise ConfigError(f"--out {run} {what}; continue it with --resume, or give another")
+    if CONFIG not in there:
+        raise ConfigError(f"--out {run} is not empty, and holds no run; give another folder")
+    raise ConfigError(
+        f"--out {run} already holds a run; continue it with --resume, or give another"
+    )
 
 
 def _warn(line: str) -> None:

@@ -55,6 +55,12 @@ class TrainedModel:
         """Photos of each class that it was trained on. Shape (classes,), int64."""
         return self.classes["train"].to_numpy().astype(np.int64)
 
+    @property
+    def title(self) -> str:
+        """Which model this is, to be told from others: where it is, and how far it was trained."""
+        step = self.note.get("step")
+        return f"{self.folder}" + (f" (step {step})" if step else "")
+
     def is_of(self, figures: Mapping[str, Any]) -> bool:
         """Whether the figures of an evaluation (``metrics.json``) are those of these weights.
 

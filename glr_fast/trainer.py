@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from glr_fast import models
-from glr_fast.checkpoint import CARD, CLASSES, TrainState, best_note
+from glr_fast.checkpoint import CARD, CLASSES, TrainState
 from glr_fast.checkpoint_writer import CheckpointWriter, Parts, load_checkpoint
 from glr_fast.config import Config, Monitor
 from glr_fast.data import Batch, Loader, Store, normalise
@@ -33,6 +33,7 @@ from glr_fast.run_model import RunModel
 from glr_fast.run_start import (
     Continuation,
     agree,
+    best_before,
     check_folder,
     classes_file,
     contents,
@@ -175,11 +176,8 @@ class Trainer:
     def evaluate(self, stop: StopSignals | None = None) -> None:
         """Evaluate on the validation split; keep the weights if they are the best so far.
 
-        Args:
-            stop: signals that may end it at once.
-
         Raises:
-            StoppedError: a signal came, and nothing of this was kept.
+            StoppedError: ``stop`` had a signal, and nothing of this was kept.
         """
         with self.timer.span("evaluate"):
             share_buffers(self.accelerator, self.bare_model)
@@ -287,9 +285,7 @@ class Trainer:
                 self.window += torch.tensor(state.window, dtype=torch.float64).to(self.window)
             self.photos_before = state.window[2]
         elif config.resume:  # of a run whose checkpoints are gone: not to be replaced by worse
-            note = best_note(config.out)
-            known = {name: float(note[name]) for name in get_args(Monitor) if name in note}
-            self.best = known if len(known) == len(get_args(Monitor)) else None
+            self.best = best_before(config.out)
         self.saved = self.step if start else None
         self.owes_evaluation = bool(self.val_loader) and not evaluated
         self.writer = CheckpointWriter(config.out, config.run.keep)

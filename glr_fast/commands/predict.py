@@ -46,7 +46,8 @@ def parse_predict(arguments: Sequence[str]) -> PredictCommand:
 
 def _predict() -> None:
     options = parse_predict(sys.argv[1:])
-    options = replace(options, model=model_folder(options.model, "--model"))
+    asked = options.model
+    options = replace(options, model=model_folder(asked, "--model"))
     _check_photos(options.photos)
 
     from glr_fast.prediction import check_places, list_arguments, predict_listed
@@ -57,6 +58,8 @@ def _predict() -> None:
     model = load_model(options.model, options.checkpoint)
     listed = list_arguments(options.photos, (options.gallery, options.sort_into))
     _check_fits_terminal(options, len(listed))
+    if options.model != asked:
+        print(f"model: {model.title}, the newest run; --model names another", file=sys.stderr)
     try:
         outcome = predict_listed(model, listed, options, keep=len(listed) <= MOST_ROWS)
         say(outcome, options)

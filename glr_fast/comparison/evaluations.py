@@ -114,6 +114,12 @@ def check_same_photos(evaluations: Sequence[Evaluation]) -> list[pa.Table]:
     for other in evaluations:
         if not other.figures.get("store_digest"):
             raise ConfigError(f"{other.folder}: of an earlier version; {other.again()}")
+        if other.figures.get("trained_on"):
+            raise ConfigError(
+                f"{other.folder}: {other.figures['trained_on']:,} of its photos were trained on "
+                f"(the run's own store has them in train), so its figures are too good; evaluate "
+                "on a store whose photos no run has learnt"
+            )
         if other.figures["store_digest"] != first.figures["store_digest"]:
             raise ConfigError(
                 f"{first.run} and {other.run} were evaluated on different stores "

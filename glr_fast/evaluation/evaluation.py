@@ -19,7 +19,9 @@ from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.evaluation.known_classes import KnownClasses
 from glr_fast.evaluation.predictions import Predictions, check_complete, figures_of, predict
 from glr_fast.evaluation.tables import write_tables
+from glr_fast.evaluation.trained_on import trained_on
 from glr_fast.gpu_settings import apply_gpu_settings
+from glr_fast.run_folders import store_of
 from glr_fast.run_start import fingerprint
 from glr_fast.trained_model import TrainedModel, load_model
 
@@ -56,8 +58,10 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     accelerator = _open_accelerator(options)
     model = load_model(options.run, options.checkpoint, accelerator.device)
     classes = KnownClasses.of(model, store, options.splits)
+    learnt = trained_on(options.run, store, options.splits)
     if accelerator.is_main_process:
         _prepare(options.folder)
+        _warn(options, store, learnt)
     try:
         predictions = _predict_splits(accelerator, model, classes, store, options)
     except Exception as error:
@@ -70,6 +74,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     if not accelerator.is_main_process:
         return {}
     figures = _about(options, model, store) | all_figures(predictions, model, options.resamples)
+    figures |= {"trained_on": learnt}
     _clear(options.folder)
     write_tables(options.folder, predictions, store, model)
     write_atomically(options.folder / METRICS, json.dumps(figures, indent=1) + "\n")
@@ -113,6 +118,32 @@ def _prepare(folder: Path) -> None:
         raise ConfigError(
             f"{folder}: cannot be written to ({error.strerror}); give another folder with --out"
         ) from None
+
+
+def _warn(options: EvaluateOptions, store: Store, learnt: int) -> None:
+    """Say what makes figures too good, and which ones are going to be replaced."""
+    lines = []
+    if learnt:
+        lines.append(
+            f"warning: {learnt:,} of these photos were trained on: they are in the training split "
+            f"of {store_of(options.run)}. The figures are too good; train anew on this store"
+        )
+    lines += [
+        f"warning: {options.store}: {note}"
+        for note in store.manifest.notes.get("splits", [])
+        if "groups of duplicates" in note
+    ]
+    try:
+        before = json.loads((options.folder / METRICS).read_text())
+        if before["store_digest"] != fingerprint(store):
+            lines.append(
+                f"note: replaces the evaluation on {before['store']} in {options.folder}; --out "
+                "FOLDER would keep both"
+            )
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none there
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def _clear(folder: Path) -> None:

@@ -185,7 +185,9 @@ class _Work:
             self._takers.append(lambda some: writer.write(self._table.of(some)))
         if options.sort_into is not None:
             names = model.names, model.landmark_ids
-            self._sorter = Sorter(options.sort_into, self._listed, *names, options.link)
+            self._sorter = Sorter(
+                options.sort_into, self._listed, *names, options.link, model.title
+            )
             stack.callback(self._sorter.close)
             self._takers.append(self._sorter.add)
         if options.gallery is not None:
@@ -249,7 +251,8 @@ class _Work:
             gallery.finish(
                 Facts(
                     title=self._title,
-                    model=f"Recognised by {card.name} ({card.num_classes:,} landmarks).",
+                    model=f"Recognised by {card.name} ({card.num_classes:,} landmarks): "
+                    f"{model.title}.",
                     threshold=""
                     if at is None
                     else f"Unsure is what it gives less than {at:.3g} ({reason}).",

@@ -26,7 +26,7 @@ from shard_tools.errors import escaped
 JOURNAL = "sorted.csv"
 _BESIDE = ".sorting-"
 UNSURE = "unsure"
-_COLUMNS = ["path", "sorted_to"]
+_COLUMNS = ["path", "sorted_to", "sorted_by"]
 
 
 def check_sort_into(folder: Path) -> None:
@@ -50,6 +50,7 @@ class Sorter:
         names: of the classes, by label.
         landmark_ids: of the classes, by label.
         link: kind of link; None copies.
+        model: what to call the model; another's folders are not gone on with.
     """
 
     def __init__(
@@ -59,8 +60,9 @@ class Sorter:
         names: Sequence[str],
         landmark_ids: Sequence[str],
         link: LinkKind | None,
+        model: str = "",
     ) -> None:
-        self._folder, self._listed, self._link = folder, listed, link
+        self._folder, self._listed, self._link, self._model = folder, listed, link, model
         self._folders = folders_of(names, landmark_ids)
         self.done = self.before = 0
         """Photos put there now, and photos that were there before."""
@@ -72,7 +74,11 @@ class Sorter:
             raise ConfigError(f"--sort-into {folder}: another glr-predict sorts into it") from None
         for left in folder.glob(f"{_BESIDE}*"):  # by a call that was killed
             shutil.rmtree(left, ignore_errors=True)
-        self._sorted = _read_journal(folder / JOURNAL)
+        self._sorted, other = _read_journal(folder / JOURNAL)
+        if other not in ("", model):
+            raise ConfigError(
+                f"--sort-into {folder}: was sorted by {other}, not by {model}; give another folder"
+            )
         self._taken = set(self._sorted.values())
         if os.fstat(self._journal.fileno()).st_size == 0:
             csv.writer(self._journal).writerow(_COLUMNS)
@@ -101,7 +107,7 @@ class Sorter:
                 ) from None
             self._sorted[key] = found
             self._taken.add(found)
-            csv.writer(self._journal).writerow([key, found])
+            csv.writer(self._journal).writerow([key, found, self._model])
             self._journal.flush()
             self.done += 1
 
@@ -183,10 +189,13 @@ def _appear(file: Path, target: Path) -> None:
         file.rename(target)
 
 
-def _read_journal(file: Path) -> dict[str, str]:
-    """Where photos went; a last line that was not written to its end is taken off the file."""
+def _read_journal(file: Path) -> tuple[dict[str, str], str]:
+    """Where photos went, and by which model.
+
+    A last line that was not written to its end is taken off the file.
+    """
     if not file.exists():
-        return {}
+        return {}, ""
     data = file.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):
@@ -194,4 +203,5 @@ def _read_journal(file: Path) -> dict[str, str]:
     rows = list(csv.reader(io.StringIO(whole.decode("utf-8", "replace"), newline="")))
     if rows and rows[0] != _COLUMNS:
         raise ConfigError(f"{file}: not a list that --sort-into wrote; give another folder")
-    return {row[0]: row[1] for row in rows[1:] if len(row) == len(_COLUMNS)}
+    rows = [row for row in rows[1:] if len(row) == len(_COLUMNS)]
+    return {row[0]: row[1] for row in rows}, rows[-1][2] if rows else ""

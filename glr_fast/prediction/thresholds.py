@@ -14,7 +14,7 @@ from glr_fast.trained_model import TrainedModel
 THRESHOLDS = "thresholds.json"
 """Beside an export's weights."""
 _EVALUATION = Path("eval-val") / "metrics.json"
-HOW = "glr-evaluate --run RUN --store STORE --split val finds it"
+HOW = "glr-evaluate --run {run} --split val finds it"
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,12 @@ def choose_threshold(model: TrainedModel, options: PredictOptions) -> Threshold:
     known, where = _known(model)
     wanted = options.precision_target
     if not known:
+        how = HOW.format(run=model.folder.parent if model.folder.name == "best" else model.folder)
         if wanted is not None:
             raise ConfigError(
-                f"--precision-target {wanted}: no threshold is known for {model.folder}; {HOW}"
+                f"--precision-target {wanted}: no threshold is known for {model.folder}; {how}"
             )
-        return Threshold(None, f"no threshold is known for this model; {HOW}")
+        return Threshold(None, f"no threshold is known for this model; {how}")
     target = DEFAULT_PRECISION if wanted is None else wanted
     looked_at, probability = _probability(known, target, where)
     if not looked_at and wanted is not None:

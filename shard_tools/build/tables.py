@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import csv
 
 from shard_tools.build.options import BuildOptions
@@ -89,7 +90,18 @@ class Summary:
         if untrained:
             names = ", ".join(untrained[:_LISTED]) + (", ..." if len(untrained) > _LISTED else "")
             lines.append(f"warning   {len(untrained):,} classes without a photo to train: {names}")
+        untested = self._untested()
+        if untested:
+            names = ", ".join(untested[:_LISTED]) + (", ..." if len(untested) > _LISTED else "")
+            lines.append(f"untested  {len(untested):,} classes have no test photo: {names}")
         return "\n".join([*lines, f"store     {self.out}"])
+
+    def _untested(self) -> list[str]:
+        """What to call the classes without a test photo, where others have some."""
+        if not self.manifest.counts["test"]:
+            return []
+        classes = pq.read_table(io.BytesIO((self.out / CLASSES).read_bytes())).to_pylist()
+        return [row["name"] or row["landmark_id"] for row in classes if not row["test"]]
 
 
 def duplicate_lines(notes: Mapping[str, int] | None, torn: bool = False) -> list[str]:

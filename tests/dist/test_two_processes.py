@@ -177,6 +177,5 @@ def test_an_error_of_one_process_is_said_by_it(store: Path, tmp_path: Path) -> N
     flags = ["--data.store", str(store), "--out", str(tmp_path / "run"), *FLAGS.split()]
     done = launch(2, str(worker), *flags)
     assert done.returncode != 0
-    said = [line for line in done.stderr.splitlines() if "error:" in line]
+    said = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert any("rank 1" in line and "train-000001.tar: Input/output" in line for line in said), said
-    assert "Traceback" not in done.stderr.split("ChildFailedError")[0]

@@ -223,7 +223,7 @@ def test_a_folder_that_is_taken_is_seen_at_once(
     config = Config(data=DataConfig(store=store), out=tmp_path)
     check_training(config, [])
     (tmp_path / "x").touch()
-    with pytest.raises(ConfigError, match="is not empty; continue it with --resume"):
+    with pytest.raises(ConfigError, match="is not empty, and holds no run"):
         check_training(config, [])
     check_training(replace(config, resume=True), [])
     monkeypatch.setenv("WORLD_SIZE", "2")  # it may be another process's
@@ -282,7 +282,7 @@ def test_a_start_that_failed_does_not_block_the_folder(tmp_path: Path) -> None:
     check_new(tmp_path / "none")
     check_new(tmp_path)
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ConfigError, match="is not empty; continue it"):
+    with pytest.raises(ConfigError, match="is not empty, and holds no run"):
         check_new(tmp_path)
     (tmp_path / "config.json").touch()
     check_new(tmp_path)  # the trainer warns, and starts

@@ -16,12 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from glr_fast.checkpoint import save_best
+from glr_fast.compare_options import CompareOptions
+from glr_fast.comparison import compare
+from glr_fast.config import Config, DataConfig
 from glr_fast.data import Store
 from glr_fast.errors import ConfigError
 from glr_fast.evaluate_options import SPLITS
 from glr_fast.evaluation import EvaluateOptions, evaluate, evaluation
 from glr_fast.model_card import ModelCard
 from shard_tools.store import SPLITS as STORE_SPLITS
+from tests.helpers.models import run_for
+from tests.helpers.photos import built
 
 CARD = ModelCard("test_resnet", 6, "linear", 32, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), 2.0)
 Evaluated = Callable[..., tuple[dict[str, Any], list[dict[str, Any]]]]
@@ -218,3 +223,33 @@ def test_learning_curves_and_confusion_are_drawn(store: Path, tmp_path: Path) ->
     for file in (run / "learning_curves.png", run / "eval-test" / "confusion.png"):
         assert file.read_bytes().startswith(b"\x89PNG")
     assert not list(run.rglob(".*.tmp"))
+
+
+def test_photos_that_were_trained_on_are_told(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A store that is split anew holds photos in test that an older run has learnt."""
+    own = built(photos, tmp_path / "own")
+    anew = built(photos, tmp_path / "anew", seed=5)
+    small = built(photos, tmp_path / "small", seed=5, resize_short=64)
+    run = run_for(own, tmp_path / "run")
+    config = Config(data=DataConfig(store=own), out=run)
+    (run / "config.json").write_text(config.to_json())
+    learnt = {row["path"] for row in rows_of(own) if row["split"] == "train"}
+    options = EvaluateOptions(run=run, split="test", report=False, resamples=0)
+    for store in (own, anew, small):
+        figures = evaluate(replace(options, store=store))
+        tested = {row["path"] for row in rows_of(store) if row["split"] == "test"}
+        assert figures["trained_on"] == len(learnt & tested)
+        said = f"warning: {figures['trained_on']} of these photos were trained on"
+        assert (said in capsys.readouterr().err) == (store != own)
+    assert figures["trained_on"] > 0
+    evaluate(replace(options, split="val", store=anew))
+    with pytest.raises(ConfigError, match="of its photos were trained on"):
+        compare(CompareOptions((run,)))
+    evaluate(replace(options, split="val", store=own))
+    assert f"note: replaces the evaluation on {anew}" in capsys.readouterr().err
+
+
+def rows_of(store: Path) -> list[dict[str, Any]]:
+    return Store.open(store).samples(["path", "split"]).to_pylist()

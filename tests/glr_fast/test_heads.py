@@ -144,6 +144,12 @@ def test_a_card_from_before_the_scale_went_into_the_head_gives_the_same_probabil
     assert head.scale * card.logit_scale == 30
 
 
+def weight_of(model: nn.Module) -> torch.Tensor:
+    weight = classifier(model).weight
+    assert isinstance(weight, torch.Tensor)
+    return weight.detach()
+
+
 @pytest.mark.parametrize("centers", [1, 2])
 def test_a_head_is_taken_over_class_by_class(tmp_path: Path, centers: int) -> None:
     kind = "cosine" if centers == 1 else "subcenter"
@@ -151,11 +157,11 @@ def test_a_head_is_taken_over_class_by_class(tmp_path: Path, centers: int) -> No
     old = write_run(tmp_path / "old", card)  # of landmarks 7, 8, 9
     ours = replace(card, num_classes=4)
     model = ours.build()
-    before = classifier(model).weight.detach().clone()
+    before = weight_of(model).clone()
     said = start_from(model, ours, ["9", "5", "7", "6"], load_model(old, device="cpu"))
     assert "the head's rows of 2 of 4 classes" in said
-    theirs = classifier(load_model(old, device="cpu").module).weight.detach()
-    rows = classifier(model).weight.detach().view(4, centers, -1)
+    theirs = weight_of(load_model(old, device="cpu").module)
+    rows = weight_of(model).view(4, centers, -1)
     torch.testing.assert_close(rows[[0, 2]], theirs.view(3, centers, -1)[[2, 0]])
     torch.testing.assert_close(rows[[1, 3]], before.view(4, centers, -1)[[1, 3]])
 

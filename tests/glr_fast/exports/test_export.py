@@ -1,4 +1,7 @@
-"""An export is the model, for whoever has glr-fast, timm only, ONNX Runtime or ``torch.export``."""
+"""An export is the model, for whoever has glr-fast, timm only, ONNX Runtime or ``torch.export``.
+
+This file is long because its tests share one export in every format, which takes a while to write.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +218,13 @@ def test_a_label_has_one_folder_whichever_comes_first() -> None:
     assert len({folder.lower() for folder in folders}) == 4
     assert [folder.rpartition(" ")[2] for folder in folders[:2]] == ["(1)", "(2)"]
     assert folders[2:] == ["paris (3)", "Paris (3) (2)"]
+
+
+def test_another_model_does_not_go_on_with_the_folders(tmp_path: Path, model: TrainedModel) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    options = PredictOptions(sort_into=tmp_path / "sorted")
+    assert predict(model, [tmp_path / "a.jpg"], options).sorted_now == 1
+    assert predict(model, [tmp_path / "a.jpg"], options).sorted_before == 1
+    other = replace(model, note={"step": "99"})
+    with pytest.raises(ConfigError, match=r"was sorted by .*, not by .*step 99\); give another"):
+        predict(other, [tmp_path / "a.jpg"], options)
