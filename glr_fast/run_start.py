@@ -156,8 +156,11 @@ def best_before(run: Path) -> dict[str, float] | None:
 
 
 def _others_in(run: Path) -> set[str]:
-    """What is in a folder, but for the lock of this process."""
-    return {path.name for path in run.iterdir()} - {LOCK} if run.is_dir() else set()
+    """What is in a folder, but for the lock of this process and what a search has put there."""
+    return {path.name for path in run.iterdir()} - _NOT_OF_A_RUN if run.is_dir() else set()
+
+
+_NOT_OF_A_RUN = {LOCK, "trial.json", "train.log"}
 
 
 def _check_new(run: Path) -> None:

@@ -100,7 +100,9 @@ class Summary:
         """What to call the classes without a test photo, where others have some."""
         if not self.manifest.counts["test"]:
             return []
-        classes = pq.read_table(io.BytesIO((self.out / CLASSES).read_bytes())).to_pylist()
+        # Without threads: one that is just being started when the process ends would abort it.
+        data = pa.BufferReader((self.out / CLASSES).read_bytes())
+        classes = pq.ParquetFile(data, pre_buffer=False).read(use_threads=False).to_pylist()
         return [row["name"] or row["landmark_id"] for row in classes if not row["test"]]
 
 

@@ -138,11 +138,19 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         # To fsspec a web server that does not answer has no such file.
-        absent = isinstance(error, FileNotFoundError) and error.__cause__
-        told = absent if absent and of_client(absent) else error
+        cause = error.__cause__ if isinstance(error, FileNotFoundError) else None
+        told = cause if cause and of_client(cause) and _status(cause) != _NOT_FOUND else error
         if not is_remote(path) or not (of_client(told) or isinstance(told, PermissionError)):
             raise
         raise RemoteError(unusable(path, told)) from None
+
+
+_NOT_FOUND = 404
+
+
+def _status(error: BaseException) -> int | None:
+    """What a web server has answered, where the error is of that kind."""
+    return getattr(error, "status", None)
 
 
 def of_client(error: BaseException) -> bool:

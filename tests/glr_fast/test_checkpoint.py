@@ -160,7 +160,7 @@ def test_files_have_the_mode_that_the_umask_gives(tmp_path: Path, umask: int) ->
 
 
 def test_find_export(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no checkpoint 'best'; it has none"):
+    with pytest.raises(ConfigError, match="no checkpoint 'best'; it has stopped before"):
         checkpoint.find_export(tmp_path, "best")
     folder = write(tmp_path, 3)
     assert checkpoint.find_export(tmp_path, "last") == folder
