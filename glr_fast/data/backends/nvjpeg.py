@@ -1,8 +1,8 @@
 """Which nvJPEG a process uses: the one installed with DALI, not an older one of a CUDA toolkit.
 
 DALI 2.4 looks for ``libnvjpeg.so.13`` in ``/usr/local/cuda/lib64`` before it looks among its own
-packages. nvJPEG before 13.2 cannot decode a region with interpolated chroma: nvImageCodec then
-decodes on the CPU and prints a warning for each photo (seen on an H200 with toolkit 13.0). A
+packages. nvJPEG before 13.2 cannot decode a region with interpolated chroma: its decoders in
+nvImageCodec then refuse, with a warning for each photo (seen on an H200 with toolkit 13.0). A
 library that is loaded already is taken wherever it lies, so it is loaded here, before DALI is.
 """
 
