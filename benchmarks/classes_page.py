@@ -120,17 +120,20 @@ def _ratio(own: Sequence[float], other: Sequence[float]) -> str:
 
 
 def _saving(part: Mapping[str, Any], resumed: Sequence[Mapping[str, Any]]) -> str:
-    usual, during = median(part["steps_s"]), part["steps_during_save_s"]
-    slower = sum(during) - len(during) * usual
+    usual = median(part["steps_s"])
     wait, whole = part["save_wait_s"], part["save_s"]
     text = f"""## Saving, resuming, evaluating
 
 A checkpoint of {part["checkpoint_gb"]:.1f} GB is whole after {whole:.1f} s. Training waits
-{wait:.2f} s of it ({wait / whole:.0%}; aimed at: under 5%)"""
+{wait:.2f} s of it ({wait / whole:.0%}; aimed at: under 5%), for the copy from which it is written.
+The first save of a run has to get the memory of that copy from the system: it takes
+{part["first_save_s"]:.1f} s, and training waits {part["first_save_wait_s"]:.2f} s"""
+    during = part["steps_during_save_s"]
     if during:
-        text += f"""; the {len(during)} steps
-meanwhile take {slower / len(during):+.2f} s each more than usual ({slower:+.1f} s in all), since
-the write takes some of a core's time"""
+        slower = sum(during) - len(during) * usual
+        text += f""". The {len(during)} steps
+that are done meanwhile take {slower / len(during):+.2f} s each more than usual ({slower:+.1f} s in
+all), since the write takes some of a core's time"""
     text += f""".
 
 An evaluation of {part["evaluated_photos"]:,} photos takes {part["evaluate_s"]:.1f} s

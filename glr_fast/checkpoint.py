@@ -5,7 +5,8 @@ A run folder (docs/runs.md describes all of it)::
     config.json                    what was run
     metrics.jsonl                  every logged step, one JSON object a line
     checkpoints/step-00000120/     model.safetensors, optimizer.bin, trainer.json, model.json,
-                                   classes.parquet; scaler.pt with fp16
+                                   classes.parquet; scaler.pt with fp16, trained.safetensors with
+                                   a moving average of the weights (model.safetensors is that)
     best/                          model.safetensors, model.json, classes.parquet
     logs/                          TensorBoard
 

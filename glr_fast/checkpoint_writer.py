@@ -36,6 +36,7 @@ from glr_fast.checkpoint import (
 from glr_fast.errors import ConfigError, TrainingError
 
 OPTIMIZER = "optimizer.bin"
+TRAINED = "trained.safetensors"
 SCALER = "scaler.pt"
 
 
@@ -44,11 +45,13 @@ class Parts:
     """What a checkpoint holds besides the trainer's state."""
 
     model: Mapping[str, Tensor]
-    """Weights of the bare model, by name."""
+    """Weights to evaluate with, by the bare model's names."""
     optimizer: Mapping[str, Any]
     """The optimiser's state."""
     scaler: Mapping[str, Any] | None = None
     """The gradient scaler's state, with fp16."""
+    trained: Mapping[str, Tensor] | None = None
+    """The weights that are trained, where ``model`` is their moving average."""
 
 
 class CheckpointWriter:
@@ -150,7 +153,8 @@ def write_checkpoint(
         TrainingError: the weights are not finite.
         OSError, RuntimeError, SafetensorError: it cannot be written; nothing of it stays.
     """
-    _check_finite(parts.model, state.step)
+    for weights in (parts.model, parts.trained or {}):
+        _check_finite(weights, state.step)
     folder = run / "checkpoints" / f"step-{state.step:08d}"
     temporary = folder.with_name(f".{folder.name}.tmp")
     for old in folder.parent.glob(".step-*.tmp"):  # of a run that was killed
@@ -158,6 +162,8 @@ def write_checkpoint(
     try:
         temporary.mkdir(parents=True)
         write_weights(parts.model, temporary / WEIGHTS, {})
+        if parts.trained is not None:
+            write_weights(parts.trained, temporary / TRAINED, {})
         for name, value in ((OPTIMIZER, parts.optimizer), (SCALER, parts.scaler)):
             if value is not None:
                 torch.save(value, temporary / name)
@@ -177,16 +183,33 @@ def write_checkpoint(
     return folder
 
 
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: Any, scaler: Any = None) -> None:
-    """Load a checkpoint into the bare model, the optimiser and the gradient scaler, if any.
+def load_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    optimizer: Any,
+    scaler: Any = None,
+    average: nn.Module | None = None,
+) -> None:
+    """Load a checkpoint into the bare model, the optimiser, and the others, if any.
 
     A scaler starts anew where the checkpoint, of a run in another precision, has none.
+
+    Args:
+        folder: a whole checkpoint.
+        model: the bare model.
+        optimizer: as Accelerate has prepared it.
+        scaler: of the gradients, with fp16.
+        average: the model that holds the moving average of the weights.
 
     Raises:
         ConfigError: damaged.
     """
     try:
-        model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
+        weights = safetensors.torch.load_file(folder / WEIGHTS)
+        if average is not None:
+            average.load_state_dict(weights)
+            weights = safetensors.torch.load_file(folder / TRAINED)
+        model.load_state_dict(weights)
         optimizer.load_state_dict(_load(folder / OPTIMIZER))
         if scaler is not None and (folder / SCALER).is_file():
             scaler.load_state_dict(_load(folder / SCALER))

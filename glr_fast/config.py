@@ -34,11 +34,17 @@ class DataConfig(LoaderOptions):
     """Photos per global batch, over all processes; the processes share it equally."""
     eval_image_size: int | None = None
     """Side of the centre crop in evaluation, in pixels; None takes the training crop's."""
+    start_image_size: int | None = None
+    """Side of the training crop in the first epoch, in pixels. It grows in steps of 32, linearly,
+    and reaches image_size after three quarters of the epochs; None: image_size from the start."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        size = self.eval_image_size
+        size, start = self.eval_image_size, self.start_image_size
         require(size is None or size >= 16, "--data.eval-image-size", "16 or more", size)
+        fits = start is None or 16 <= start < self.image_size
+        below = f"from 16 to below --data.image-size {self.image_size}"
+        require(fits, "--data.start-image-size", below, start)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,10 @@ class OptimConfig:
     """Global batches whose gradients are averaged into one update."""
     compress_gradients: bool = False
     """Send gradients between processes as bfloat16: half the traffic, rounded to 8 bits."""
+    ema: float | None = None
+    """Decay of an exponential moving average of the weights, such as 0.999, which is what is then
+    evaluated and kept as the best weights; None trains without. It rises to this value during the
+    first updates, as 1 - (1 + updates)^(-3/4)."""
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, "--optim.epochs", "1 or more", self.epochs)
@@ -81,6 +91,23 @@ class OptimConfig:
         require(clip is None or clip > 0, "--optim.clip-norm", "above 0, or None", clip)
         steps = self.accumulate_steps
         require(steps >= 1, "--optim.accumulate-steps", "1 or more", steps)
+        ema = self.ema
+        require(ema is None or 0 < ema < 1, "--optim.ema", "above 0 and below 1, or None", ema)
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """Mixing of the photos of a batch (``glr_fast/mixing.py`` has the sources)."""
+
+    mixup: float = 0.0
+    """Mixup: alpha of the Beta distribution of the shares, such as 0.2; 0 for none."""
+    cutmix: float = 0.0
+    """CutMix: alpha likewise, such as 1.0; 0 for none. With both on, a coin decides for each
+    batch."""
+
+    def __post_init__(self) -> None:
+        require(self.mixup >= 0, "--mix.mixup", "0 or more", self.mixup)
+        require(self.cutmix >= 0, "--mix.cutmix", "0 or more", self.cutmix)
 
 
 @dataclass(frozen=True)
@@ -119,6 +146,8 @@ class Config:
     """Backbone and head."""
     loss: LossConfig = field(default_factory=LossConfig)
     """Loss."""
+    mix: MixConfig = field(default_factory=MixConfig)
+    """Mixup and CutMix."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     """Optimiser and schedule."""
     run: RunConfig = field(default_factory=RunConfig)

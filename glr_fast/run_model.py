@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from glr_fast import models
+from glr_fast.checkpoint_writer import Parts, load_checkpoint
 from glr_fast.config import Config
 from glr_fast.data import Store
 from glr_fast.losses import build_loss, effective_number_weights
@@ -35,8 +38,41 @@ class RunModel:
     """Of the deferred re-weighting. Shape (classes,), float32."""
     optimizer: Any
     """As Accelerate has prepared it."""
+    average: ModelEmaV3 | None
+    """Moving average of the bare model's weights and statistics, with ``--optim.ema``."""
     origin: str | None
     """Where the weights come from with ``--init-from``, in a line."""
+
+    @property
+    def answering(self) -> nn.Module:
+        """What is evaluated and kept as the best: the average where there is one."""
+        return self.average.module if self.average else self.bare
+
+    def parts(self, scaler: Any) -> Parts:
+        """What a checkpoint holds of it.
+
+        Args:
+            scaler: of the gradients, with fp16, or None.
+        """
+        return Parts(
+            model=self.answering.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            scaler=scaler.state_dict() if scaler else None,
+            trained=self.bare.state_dict() if self.average else None,
+        )
+
+    def load(self, folder: Path, scaler: Any) -> None:
+        """Take all of it from a checkpoint.
+
+        Args:
+            folder: a whole checkpoint.
+            scaler: as for ``parts``.
+
+        Raises:
+            ConfigError: damaged.
+        """
+        average = self.average.module if self.average else None
+        load_checkpoint(folder, self.bare, self.optimizer, scaler, average)
 
     @classmethod
     def build(
@@ -70,8 +106,12 @@ class RunModel:
         weights = effective_number_weights(counts, config.loss.reweight_beta)
         model = models.place(model, accelerator.device)
         sizes = {"--data.image-size": config.data.image_size}
+        if config.data.start_image_size is not None:
+            sizes["--data.start-image-size"] = config.data.start_image_size
         models.check_image_sizes(model, sizes | {"--data.eval-image-size": config.eval_size})
         optimizer = build_optimizer(config.optim, model)
+        # Before Accelerate puts autocast around the model's forward, which a copy would share.
+        average = moving_average(model, config.optim.ema)
         wrapped, prepared = accelerator.prepare(model, optimizer)
         bare = accelerator.unwrap_model(wrapped, keep_torch_compile=False)
         return cls(
@@ -81,5 +121,13 @@ class RunModel:
             loss=loss.to(accelerator.device),
             class_weights=weights.to(accelerator.device),
             optimizer=prepared,
+            average=average,
             origin=origin,
         )
+
+
+def moving_average(model: nn.Module, decay: float | None) -> ModelEmaV3 | None:
+    """A copy of a model that will hold the moving average of its weights; None without a decay."""
+    if decay is None:
+        return None
+    return ModelEmaV3(model, decay, use_warmup=True, warmup_power=3 / 4)

@@ -23,6 +23,7 @@ from accelerate.utils import (
 )
 from torch import nn
 
+from glr_fast.bfloat16 import bfloat16_warning
 from glr_fast.checkpoint import (
     CONFIG,
     METRICS,
@@ -68,6 +69,9 @@ def open_accelerator(config: Config) -> Accelerator:
         raise ConfigError(
             "--precision fp16 needs a GPU, and there is none; take --precision bf16 or no"
         )
+    slow = bfloat16_warning(accelerator.mixed_precision, accelerator.device)
+    if slow and accelerator.is_main_process:
+        _warn(slow)
     apply_gpu_settings(accelerator.device)
     return accelerator
 
@@ -202,13 +206,19 @@ def with_fitting_batch(config: Config, store: Store, accelerator: Accelerator) -
     return replace(config, data=replace(config.data, batch_size=fitting))
 
 
-def open_split(config: Config, store: Store, accelerator: Accelerator, split: str) -> Loader:
-    """This process's loader of a split: augmented for ``train``, to be evaluated for the others."""
+def open_split(
+    config: Config, store: Store, accelerator: Accelerator, split: str, size: int | None = None
+) -> Loader:
+    """This process's loader of a split: augmented for ``train``, to be evaluated for the others.
+
+    The images have ``size`` pixels a side; None takes what the options say.
+    """
     training = split == "train"
+    size = size or (config.data.image_size if training else config.eval_size)
     return open_loader(
         store,
         split,
-        config.data if training else replace(config.data, image_size=config.eval_size),
+        replace(config.data, image_size=size, start_image_size=None),
         seed=config.seed,
         rank=Rank(accelerator.process_index, accelerator.num_processes),
         device=accelerator.device,

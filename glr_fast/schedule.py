@@ -43,6 +43,8 @@ class Schedule:
     """Steps between evaluations; 0 for never."""
     save_every: int
     """Steps between checkpoints; 0 for only the last."""
+    image_sizes: tuple[int, ...]
+    """Side of the training crop in each epoch, in pixels."""
 
     @classmethod
     def of(cls, config: Config, steps_per_epoch: int) -> Schedule:
@@ -83,12 +85,19 @@ class Schedule:
             log_every=run.log_every,
             eval_every=epochs(run.eval_every),
             save_every=epochs(run.save_every),
+            image_sizes=growing_sizes(
+                config.data.start_image_size, config.data.image_size, optim.epochs
+            ),
         )
 
     def lr(self, step: int) -> float:
         """Learning rate of the head for the update that a step belongs to."""
         update, updates = step // self.accumulate, self.total // self.accumulate
         return self.peak_lr * lr_factor(update, updates, self.warmup, self.min_ratio)
+
+    def image_size(self, step: int) -> int:
+        """Side of the training crop at this step, in pixels."""
+        return self.image_sizes[min(step // self.steps_per_epoch, len(self.image_sizes) - 1)]
 
     def ends_update(self, step: int) -> bool:
         """Whether the batch of this step (from 0) completes an update."""
@@ -130,6 +139,28 @@ def lr_factor(update: int, total: int, warmup: int, min_ratio: float) -> float:
         return (update + 1) / warmup
     progress = min(1.0, (update - warmup) / max(1, total - warmup))
     return min_ratio + (1 - min_ratio) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def growing_sizes(start: int | None, full: int, epochs: int) -> tuple[int, ...]:
+    """Side of the training crop in each epoch: progressive resizing (Tan and Le, arXiv:2104.00298).
+
+    Linear over the first three quarters of the epochs, in steps of 32 pixels from the full size
+    downwards, the first epoch at ``start``; the rest of the epochs, and always the last one, at the
+    full size, which is the one that is evaluated.
+
+    Args:
+        start: of the first epoch, in pixels; None for the full size throughout.
+        full: in the end, in pixels.
+        epochs: of the run.
+    """
+    if start is None:
+        return (full,) * epochs
+    growing = min(epochs - 1, math.ceil(epochs * 3 / 4))
+    sizes = [start]
+    for epoch in range(1, growing):
+        missing = Fraction((full - start) * (growing - epoch), growing)
+        sizes.append(max(start, full - math.ceil(missing / 32) * 32))
+    return tuple(sizes[:growing]) + (full,) * (epochs - growing)
 
 
 def seed_of_step(seed: int, step: int, rank: int) -> int:

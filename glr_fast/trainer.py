@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from typing import Any, cast, get_args
 
@@ -18,14 +18,14 @@ from torch import Tensor
 
 from glr_fast import models
 from glr_fast.checkpoint import CARD, CLASSES, TrainState
-from glr_fast.checkpoint_writer import CheckpointWriter, Parts, load_checkpoint
+from glr_fast.checkpoint_writer import CheckpointWriter
 from glr_fast.config import Config, Monitor
 from glr_fast.data import Batch, Loader, Store, normalise
 from glr_fast.environment import write_environment
-from glr_fast.errors import TrainingError
 from glr_fast.evaluation import check_complete, figures_of, predict
 from glr_fast.failures import explained
 from glr_fast.logbook import Logbook, Timer
+from glr_fast.mixing import mix
 from glr_fast.optim import set_lr
 from glr_fast.run_end import leave_curves, summary_of
 from glr_fast.run_lock import RunLock
@@ -44,8 +44,10 @@ from glr_fast.run_start import (
     with_fitting_batch,
     write_config,
 )
+from glr_fast.running_sums import RunningSums
 from glr_fast.schedule import Schedule, seed_of_step
 from glr_fast.stop_signals import StoppedError, StopSignals
+from glr_fast.train_batches import TrainBatches
 
 
 def train(config: Config) -> Trainer:
@@ -85,22 +87,21 @@ class Trainer:
             agree(accelerator, self.lock.take)
             start = agree(accelerator, lambda: check_folder(config, self.store))
             opened = partial(open_split, config, self.store, accelerator)
-            self.loader = opened("train")
+            self.loader = TrainBatches(partial(opened, "train"), config.data.image_size)
             undo.callback(self.loader.close)
             has_val = config.run.eval_every > 0 and len(self.store.split_rows("val")) > 0
             self.val_loader = opened("val") if has_val else None
             if self.val_loader:
                 undo.callback(self.val_loader.close)
             self.schedule = Schedule.of(config, self.loader.steps_per_epoch)
+            self.loader.size_at = self.schedule.image_size
             built = RunModel.build(config, self.store, accelerator, resumed=start is not None)
-            self.model, self.bare_model, self.optimizer = built.model, built.bare, built.optimizer
-            self.card, self.loss, self.class_weights = built.card, built.loss, built.class_weights
+            self.built, self.model, self.bare_model = built, built.model, built.bare
+            self.optimizer, self.card, self.loss = built.optimizer, built.card, built.loss
             self.export = {CARD: built.card.to_json().encode(), CLASSES: classes_file(self.store)}
             self.began, self.step = time.perf_counter(), 0
             self.best: dict[str, float] | None = None
-            # Sums since the last log line: loss, right answers, photos. Read only when logging.
-            self.window = torch.zeros(3, dtype=torch.float64, device=accelerator.device)
-            self.photos_before = 0.0  # of them, those seen before this process began
+            self.sums = RunningSums(accelerator)
             self.grad_norm: Tensor | None = None
             self.frozen: bool | None = None  # as the model now is; None after an evaluation
             self._start(start)
@@ -124,13 +125,18 @@ class Trainer:
                     if schedule.due(schedule.log_every, self.step):
                         self.log()
                     stopping = schedule.between_updates(self.step) and stop.asked()
+                    evaluating = self.val_loader and schedule.due(schedule.eval_every, self.step)
                     # Before the evaluation, which takes long and may fail.
-                    if stopping or schedule.due(schedule.save_every, self.step):
+                    if (
+                        stopping
+                        or schedule.due(schedule.save_every, self.step)
+                        or (evaluating and self.accelerator.num_processes > 1)
+                    ):
                         self.save()
                     if stopping:
                         raise StoppedError
-                    if self.val_loader and schedule.due(schedule.eval_every, self.step):
-                        self.evaluate(stop)
+                    if evaluating:
+                        self._evaluate_or_save(stop)
             except StoppedError:
                 if self.saved != self.step:
                     self.save()
@@ -142,35 +148,31 @@ class Trainer:
         """Forward, backward, and an update when enough batches have come. Nothing is read back."""
         self._enter_step()
         ends_update = self.schedule.ends_update(self.step)
+        images = normalise(batch.images, self.card.mean, self.card.std)
+        mixed = mix(self.config.mix, images, batch.labels, self._seed())
+        reweighted = self.schedule.is_reweighted(self.step)
+        weights = self.built.class_weights if reweighted else None
         with nullcontext() if ends_update else self.accelerator.no_sync(self.model):
-            logits = self.model(normalise(batch.images, self.card.mean, self.card.std))
-            loss = self.loss(logits, batch.labels, self._weights_now())
+            logits = self.model(mixed.images)
+            loss = mixed.loss(lambda labels: self.loss(logits, labels, weights))
             self.accelerator.backward(loss / self.schedule.accumulate)
         if ends_update:
             self._update()
-        right = (logits.detach().argmax(1) == batch.labels).sum()
-        photos = torch.full_like(loss, len(batch.labels))
-        self.window += torch.stack([loss.detach() * photos, right, photos])
+        right = (logits.detach().argmax(1) == mixed.main_labels).sum()
+        self.sums.add(loss, right, len(batch.labels))
         self.step += 1
         self.logbook.advance()
 
     def log(self) -> None:
-        """Read the window back, write it down, start a new one."""
-        loss, right, photos = self._read_window()
-        seconds, spans = self.timer.read()
-        busy = max(1e-9, seconds - spans.get("evaluate", 0) - spans.get("save", 0))
+        """Read the sums back, write them down, begin new ones."""
         figures = {
             "epoch": self.step / self.schedule.steps_per_epoch,
-            "train/loss": loss / photos,
-            "train/accuracy": right / photos,
             "train/lr": self.schedule.lr(self.step - 1),
-            "throughput(images/s)": (photos - self.photos_before) / busy,
-            "data_wait(%)": 100 * spans.get("data", 0) / busy,
+            **self.sums.figures(self.step, *self.timer.read()),
         }
         if self.grad_norm is not None:
             figures["train/grad_norm"] = float(self.grad_norm)
-        self.window.zero_()
-        self.photos_before = 0.0
+        self.sums.clear()
         self.logbook.train(self.step, self.schedule.last, figures)
 
     def evaluate(self, stop: StopSignals | None = None) -> None:
@@ -180,10 +182,10 @@ class Trainer:
             StoppedError: ``stop`` had a signal, and nothing of this was kept.
         """
         with self.timer.span("evaluate"):
-            share_buffers(self.accelerator, self.bare_model)
+            share_buffers(self.accelerator, self.built.answering)
             loader = cast(Loader, self.val_loader)
             with stop.at_once() if stop else nullcontext():
-                predictions = predict(self.accelerator, self.bare_model, loader, self.card)
+                predictions = predict(self.accelerator, self.built.answering, loader, self.card)
             self.frozen = None  # predict has left the model in eval mode
             check_complete(predictions, self.store, "val")
             counts = self.store.class_counts("train")
@@ -192,10 +194,23 @@ class Trainer:
             if better:
                 self.best = {name: figures[name] for name in get_args(Monitor)}
             if self.accelerator.is_main_process:
-                weights = self.bare_model.state_dict() if better else None
+                weights = self.built.answering.state_dict() if better else None
                 self.writer.evaluated(self.step, self.best, weights, self.export)
             self.owes_evaluation = False
         self.logbook.validation(self.step, self.schedule.last, figures, better)
+
+    def _evaluate_or_save(self, stop: StopSignals) -> None:
+        """Evaluate; should that fail, the steps since the last checkpoint are not lost."""
+        try:
+            self.evaluate(stop)
+        except StoppedError:
+            raise
+        except Exception:
+            if self.saved != self.step:
+                with suppress(Exception):  # what has failed first is what is said
+                    self.save()
+                    self.writer.wait()
+            raise
 
     def save(self) -> None:
         """Write a checkpoint, in the background."""
@@ -207,17 +222,14 @@ class Trainer:
                 num_classes=self.store.num_classes,
                 store=contents(self.config, self.store),
                 best=self.best,
-                window=self._read_window(),
+                window=self.sums.read(self.step),
                 evaluated=not (self.val_loader and (due or self.owes_evaluation)),
             )
             if self.accelerator.is_main_process:
-                scaler, weights = self.accelerator.scaler, self.bare_model.state_dict()
-                parts = Parts(
-                    weights, self.optimizer.state_dict(), scaler.state_dict() if scaler else None
-                )
+                parts = self.built.parts(self.accelerator.scaler)
                 self.writer.save(state, parts, self.export)
                 if last and not self.val_loader:  # the last weights are the best known
-                    self.writer.evaluated(self.step, None, weights, self.export)
+                    self.writer.evaluated(self.step, None, parts.model, self.export)
         self.saved = self.step
 
     def close(self, failed: bool = False) -> None:
@@ -246,8 +258,7 @@ class Trainer:
             models.set_frozen(self.bare_model, frozen)
             models.train_mode(self.bare_model, frozen, self.config.model.fix_batch_norm)
             self.frozen = frozen
-        rank = self.accelerator.process_index
-        torch.manual_seed(seed_of_step(self.config.seed, self.step, rank))
+        torch.manual_seed(self._seed())
 
     def _update(self) -> None:
         set_lr(self.optimizer, self.schedule.lr(self.step))
@@ -257,33 +268,22 @@ class Trainer:
             self.grad_norm = self.accelerator.clip_grad_norm_(parameters, clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        if self.built.average:
+            done = self.step // self.schedule.accumulate + 1  # updates, this one with them
+            self.built.average.update(self.bare_model, done)
 
-    def _weights_now(self) -> Tensor | None:
-        return self.class_weights if self.schedule.is_reweighted(self.step) else None
-
-    def _read_window(self) -> tuple[float, float, float]:
-        """Loss sum, right answers, photos since the last log line, over all processes."""
-        sums = self.accelerator.reduce(self.window, "sum")
-        loss, right, photos = cast(Tensor, sums).tolist()
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss is not finite at or shortly before step {self.step}; nothing of these "
-                "steps was saved; lower --optim.lr, lengthen --optim.warmup-epochs, or leave fp16 "
-                "for --precision bf16"
-            )
-        return loss, right, photos
+    def _seed(self) -> int:
+        return seed_of_step(self.config.seed, self.step, self.accelerator.process_index)
 
     def _start(self, start: Continuation | None) -> None:
         """Load what is to be continued; open the books."""
         accelerator, config = self.accelerator, self.config
         evaluated = True
         if start is not None:
-            state, scaler = start.state, accelerator.scaler
-            load_checkpoint(start.folder, self.bare_model, self.optimizer, scaler)
+            state = start.state
+            self.built.load(start.folder, accelerator.scaler)
             self.step, self.best, evaluated = state.step, state.best, state.evaluated
-            if accelerator.is_main_process:
-                self.window += torch.tensor(state.window, dtype=torch.float64).to(self.window)
-            self.photos_before = state.window[2]
+            self.sums.restore(state.window)
         elif config.resume:  # of a run whose checkpoints are gone: not to be replaced by worse
             self.best = best_before(config.out)
         self.saved = self.step if start else None

@@ -164,6 +164,24 @@ def test_frozen_and_accumulated_with_batch_norm(store: Path, tmp_path: Path) -> 
     assert any((first[key] != last[key]).any() for key in first if "conv" in key)
 
 
+def test_the_moving_average_is_that_of_one_process(store: Path, tmp_path: Path) -> None:
+    """Averages come from every process's own weights; the main one's are written."""
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        run(processes, store, out, "--optim.ema", "0.9", "--run.eval-every", "0.5")
+    # An evaluation that could fail on one process alone has a checkpoint before it.
+    saved = [{path.name for path in (tmp_path / n / "checkpoints").iterdir()} for n in ("1", "2")]
+    assert saved[0] <= saved[1]
+    last = max(saved[0])
+    for name in ("model.safetensors", "trained.safetensors"):
+        alone, shared = (
+            safetensors.torch.load_file(tmp_path / n / "checkpoints" / last / name)
+            for n in ("1", "2")
+        )
+        for key, value in alone.items():
+            np.testing.assert_allclose(shared[key], value, rtol=0.02, atol=2e-3, err_msg=key)
+
+
 def test_an_error_is_said_once(store: Path, tmp_path: Path) -> None:
     flags = ["--data.store", str(store), "--out", str(tmp_path / "run"), "--data.batch-size", "7"]
     done = launch(2, "launch/train.py", *flags, "--model.no-pretrained", "--tracker", "none")

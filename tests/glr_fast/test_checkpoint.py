@@ -209,3 +209,23 @@ def test_a_scaler_starts_anew_after_a_run_in_another_precision(tmp_path: Path) -
     other = torch.amp.GradScaler("cpu", init_scale=2.0)
     load_checkpoint(with_scale, model, optimizer, other)
     assert other.state_dict()["scale"] == 64.0
+
+
+def test_an_average_and_what_is_trained_both_come_back(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    average, _ = trained()
+    parts = Parts(average.state_dict(), optimizer.state_dict(), trained=model.state_dict())
+    folder = write_checkpoint(tmp_path, state(3), parts, EXPORT, keep=2)
+    assert checkpoint.damage_of(folder) is None
+    exported, _ = checkpoint.load_weights(folder)
+    for key, value in average.state_dict().items():
+        assert torch.equal(exported[key], value)
+    (other, moments), (mean, _) = trained(), trained()
+    load_checkpoint(folder, other, moments, average=mean)
+    for key, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[key], value)
+        assert torch.equal(mean.state_dict()[key], average.state_dict()[key])
+    (folder / "trained.safetensors").write_bytes(b"")
+    damage = checkpoint.damage_of(folder)
+    assert damage is not None
+    assert "trained.safetensors" in damage

@@ -13,6 +13,7 @@ from glr_fast.config import (
     Config,
     DataConfig,
     LossConfig,
+    MixConfig,
     ModelConfig,
     OptimConfig,
     RunConfig,
@@ -23,7 +24,16 @@ from glr_fast.errors import ConfigError
 from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.recipes import RECIPES
 
-CONFIGS = (DataConfig, ModelConfig, LossConfig, OptimConfig, RunConfig, Config, EvaluateOptions)
+CONFIGS = (
+    DataConfig,
+    ModelConfig,
+    LossConfig,
+    MixConfig,
+    OptimConfig,
+    RunConfig,
+    Config,
+    EvaluateOptions,
+)
 
 BAD = [
     (DataConfig, {"batch_size": 0}, "--data.batch-size"),
@@ -41,6 +51,12 @@ BAD = [
     (LossConfig, {"reweight_from": 1.5}, "--loss.reweight-from"),
     (LossConfig, {"reweight_beta": 1.0}, "--loss.reweight-beta"),
     (OptimConfig, {"epochs": 0}, "--optim.epochs"),
+    (OptimConfig, {"ema": 1.0}, "--optim.ema"),
+    (OptimConfig, {"ema": 0.0}, "--optim.ema"),
+    (MixConfig, {"mixup": -0.1}, "--mix.mixup"),
+    (MixConfig, {"cutmix": -1}, "--mix.cutmix"),
+    (DataConfig, {"start_image_size": 224}, "--data.start-image-size"),
+    (DataConfig, {"start_image_size": 8}, "--data.start-image-size"),
     (OptimConfig, {"lr": 0}, "--optim.lr"),
     (OptimConfig, {"lr": float("nan")}, "--optim.lr"),
     (OptimConfig, {"clip_norm": 0}, "--optim.clip-norm"),

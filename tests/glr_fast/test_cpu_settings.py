@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
+import torch
+
+from glr_fast.bfloat16 import bfloat16_warning
 
 PROGRAM = """
 import ctypes, os
@@ -39,3 +43,23 @@ def test_settings(given: dict[str, str], said: str) -> None:
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == said
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "instructions", "warned"),
+    [
+        ("bf16", "cpu", False, True),
+        ("bf16", "cpu", True, False),
+        ("no", "cpu", False, False),
+        ("bf16", "cuda", False, False),
+    ],
+)
+def test_bfloat16_without_instructions_is_told(
+    precision: str, device: str, instructions: bool, warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    said = bfloat16_warning(precision, torch.device(device))
+    assert (said is not None) == warned
+    assert said is None or "take --precision no" in said

@@ -3,10 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from glr_fast.config import Config, LossConfig, ModelConfig, OptimConfig, RunConfig
+from glr_fast.config import Config, DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig
 from glr_fast.errors import ConfigError
-from glr_fast.schedule import Schedule, lr_factor
+from glr_fast.schedule import Schedule, growing_sizes, lr_factor
 
 
 def schedule(
@@ -91,3 +93,44 @@ def test_less_than_one_update_is_refused() -> None:
     config = replace(Config(), optim=OptimConfig(epochs=1, accumulate_steps=8))
     with pytest.raises(ConfigError, match="accumulate-steps 8: the whole run has 5 batches"):
         Schedule.of(config, 5)
+
+
+@pytest.mark.parametrize(
+    ("start", "full", "epochs", "wanted"),
+    [
+        (None, 224, 3, (224, 224, 224)),
+        (128, 224, 8, (128, 128, 160, 160, 192, 192, 224, 224)),
+        (96, 224, 4, (96, 128, 160, 224)),
+        (100, 224, 4, (100, 128, 160, 224)),
+        (128, 224, 2, (128, 224)),
+        (128, 224, 1, (224,)),
+        (48, 64, 4, (48, 48, 48, 64)),
+    ],
+)
+def test_crops_grow(start: int | None, full: int, epochs: int, wanted: tuple[int, ...]) -> None:
+    assert growing_sizes(start, full, epochs) == wanted
+
+
+@given(st.integers(16, 400), st.integers(1, 400), st.integers(1, 60))
+def test_crops_never_shrink_and_end_at_the_full_size(start: int, more: int, epochs: int) -> None:
+    full = start + more
+    sizes = growing_sizes(start, full, epochs)
+    assert len(sizes) == epochs
+    assert list(sizes) == sorted(sizes)
+    assert sizes[-1] == full
+    assert all(start <= size <= full for size in sizes)
+    assert all(size == start or (full - size) % 32 == 0 for size in sizes)
+    assert epochs == 1 or sizes[0] == start
+    late = sizes[-(-epochs * 3 // 4) :]  # the last quarter
+    assert set(late) <= {full}
+
+
+def test_the_size_belongs_to_the_epoch_of_the_step() -> None:
+    config = Config(
+        data=DataConfig(image_size=224, start_image_size=128), optim=OptimConfig(epochs=4)
+    )
+    plan = Schedule.of(config, 10)
+    steps = (0, 9, 10, 19, 20, 29, 30, 39, 40)
+    assert [plan.image_size(step) for step in steps] == [128] * 2 + [160] * 2 + [192] * 2 + [
+        224
+    ] * 3
