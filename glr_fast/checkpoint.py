@@ -2,13 +2,9 @@
 
 A run folder (docs/runs.md describes all of it)::
 
-    config.json                    what was run
-    metrics.jsonl                  every logged step, one JSON object a line
     checkpoints/step-00000120/     model.safetensors, optimizer.bin, trainer.json, model.json,
-                                   classes.parquet; scaler.pt with fp16, trained.safetensors with
-                                   a moving average of the weights (model.safetensors is that)
+                                   classes.parquet; scaler.pt, trained.safetensors (docs/runs.md)
     best/                          model.safetensors, model.json, classes.parquet
-    logs/                          TensorBoard
 
 A folder under ``checkpoints/`` that carries its final name is whole: it was written under a
 temporary name, by ``checkpoint_writer``. ``trainer.json`` holds size and digest of all other files,
@@ -21,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping
@@ -170,9 +167,10 @@ def newest_usable_checkpoint(run: Path, warn: Callable[[str], None]) -> Path | N
             return folder
         damages.append(damage)
     if damages:
+        name = shlex.quote(str(run))
         raise ConfigError(
             f"{damages[0]}; no other checkpoint of {run} can be used; start a new run with another "
-            f"--out (from the best weights so far with --init-from {run})"
+            f"--out (from the best weights so far with --init-from {name})"
         )
     return None
 
@@ -212,7 +210,9 @@ def find_export(run: Path, checkpoint: str) -> Path:
         ConfigError: no such run or checkpoint.
     """
     if not run.is_dir():
-        raise ConfigError(f"{run}: no such run folder; glr-train --out {run} makes one")
+        raise ConfigError(
+            f"{run}: no such run folder; glr-train --out {shlex.quote(str(run))} makes one"
+        )
     named = {"best": run / "best", "last": newest_checkpoint(run)}
     folder = named.get(checkpoint, run / "checkpoints" / checkpoint)
     if folder is None or not (folder / WEIGHTS).is_file():

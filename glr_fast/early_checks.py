@@ -6,6 +6,7 @@ Everything here is checked again where it is used; a store in an object store on
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def check_training(config: Config, arguments: Sequence[str]) -> None:
             have = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
             raise ConfigError(
                 f"--data.index {data.index}: the store has no such index (it has "
-                f"{', '.join(have) or 'none'}); make one with glr-shard index {data.store}"
+                f"{', '.join(have) or 'none'}); make one with glr-shard index "
+                f"{shlex.quote(str(data.store))}"
             )
     # Beside other processes the folder may be theirs: there the main one checks, with torch.
     if not config.resume and os.environ.get("WORLD_SIZE", "1") == "1":

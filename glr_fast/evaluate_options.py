@@ -13,6 +13,7 @@ from glr_fast.run_folders import RUNS, model_folder, store_of
 
 SPLITS = ("train", "val", "test")
 """Of a store. Named here again, since this file is read before anything heavy is imported."""
+_MEANT = {"valid": "val", "validation": "val", "dev": "val", "training": "train", "testing": "test"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,11 @@ class EvaluateOptions(ReadingOptions):
             object.__setattr__(self, name, None if path is None else Path(path))
         self.check_reading(prefix="")
         known = all(split in SPLITS for split in self.splits)
-        require(known, "--split", "train, val or test, or several of them with commas", self.split)
+        wanted = "train, val or test, or several of them with commas"
+        meant = [_MEANT.get(split.strip().lower(), split) for split in self.splits]
+        if not known and all(split in SPLITS for split in meant):
+            wanted = f"train, val or test (did you mean {','.join(meant)}?)"
+        require(known, "--split", wanted, self.split)
         require(self.batch_size >= 1, "--batch-size", "1 or more", self.batch_size)
         size = self.image_size
         require(self.resamples >= 0, "--resamples", "0 or more", self.resamples)

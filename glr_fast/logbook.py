@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -138,6 +139,8 @@ class Logbook:
     def closing(self, config: Config, summary: Mapping[str, Any]) -> None:
         """Say how it ended, how long it took, and what may be typed next."""
         took = f"took {in_words(summary['seconds'])}"
+        if self._first:  # resumed: what came before took its own time
+            took = f"the steps from {self._first} on {took}"
         if summary["best"] is None:
             best = "nothing was evaluated; the last weights are kept as the best"
         else:
@@ -148,8 +151,8 @@ class Logbook:
             best = f"best validation {name} {summary['best']:.4f}{epoch}"
         self.say(f"{best}; {took}; weights in {config.out / 'best'}")
         if config.tracker == "tensorboard":
-            self.say(f"curves: tensorboard --logdir {config.out / 'logs'}")
-        self.say(f"next: glr-evaluate --run {config.out} --split val")
+            self.say(f"curves: tensorboard --logdir {shlex.quote(str(config.out / 'logs'))}")
+        self.say(f"next: glr-evaluate --run {shlex.quote(str(config.out))} --split val")
 
     def advance(self) -> None:
         """One step done."""

@@ -14,6 +14,9 @@ from glr_fast.run_folders import RUNS
 
 Check = Literal["full", "header"]
 LinkKind = Literal["hard", "symbolic"]
+MOST_ROWS = 20
+"""Photos whose answers fit a terminal."""
+
 PredictPrecision = Literal["no", "bf16", "fp16"]
 
 OUT_SUFFIXES = (".csv", ".jsonl", ".parquet")

@@ -6,6 +6,7 @@ Looks at names only and imports nothing heavy, so that a wrong path is answered 
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 from glr_fast.errors import ConfigError
@@ -44,7 +45,11 @@ def model_folder(path: Path, flag: str) -> Path:
         there = ", ".join(map(str, runs_in(path.parent)[-3:]))
         raise ConfigError(
             f"{flag} {path}: no such run folder"
-            + (f"; there are {there}" if there else f"; glr-train --out {path} makes one")
+            + (
+                f"; there are {there}"
+                if there
+                else f"; glr-train --out {shlex.quote(str(path))} makes one"
+            )
         )
     found = runs_in(path)
     if not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -275,8 +276,8 @@ def _check_options(config: Config, old: Config) -> None:
         said = ", ".join(f"--{k} was {was} and is {now}" for k, (was, now) in changed.items())
         raise ConfigError(
             f"--resume: {config.out} was started with different options: {said}; give the "
-            f"old values, or start a new run from its weights: --init-from {config.out} and "
-            "another --out"
+            f"old values, or start a new run from its weights: --init-from "
+            f"{shlex.quote(str(config.out))} and another --out"
         )
 
 

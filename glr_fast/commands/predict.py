@@ -12,7 +12,7 @@ from glr_fast.command_exit import run_command
 from glr_fast.command_help import PREDICT
 from glr_fast.command_line import parse_known, unknown_option
 from glr_fast.errors import ConfigError
-from glr_fast.predict_options import PredictCommand, PredictOptions
+from glr_fast.predict_options import MOST_ROWS, PredictCommand, PredictOptions
 from glr_fast.run_folders import model_folder
 
 
@@ -49,9 +49,10 @@ def _predict() -> None:
     asked = options.model
     options = replace(options, model=model_folder(asked, "--model"))
     _check_photos(options.photos)
+    _check_fits_terminal(options, _at_least(options.photos), "at least ")
 
     from glr_fast.prediction import check_places, list_arguments, predict_listed
-    from glr_fast.prediction.console import MOST_ROWS, say
+    from glr_fast.prediction.console import say
     from glr_fast.trained_model import load_model
 
     check_places(options)
@@ -78,14 +79,32 @@ def _check_photos(names: Sequence[str]) -> None:
         raise ConfigError(f"{', '.join(missing[:3])}: no such photo or folder")
 
 
-def _check_fits_terminal(options: PredictOptions, photos: int) -> None:
-    from glr_fast.prediction.console import MOST_ROWS
+def _at_least(names: Sequence[str]) -> int:
+    """Photos in files and folders as far as their names tell; counted a little beyond a screen.
 
+    The whole list, with zips, tars and stores, takes torch to be loaded.
+    """
+    photos: set[Path] = set()
+    for name in names:
+        folder = Path(name)
+        for file in folder.rglob("*") if name != "-" and folder.is_dir() else [folder]:
+            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if file.suffix.lower() in _SURE and not hidden and not file.is_symlink():
+                photos.add(file.absolute())
+            if len(photos) > MOST_ROWS:
+                return len(photos)
+    return len(photos)
+
+
+_SURE = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+def _check_fits_terminal(options: PredictOptions, photos: int, prefix: str = "") -> None:
     somewhere = options.out or options.gallery or options.sort_into
     if photos > MOST_ROWS and not somewhere:
         raise ConfigError(
-            f"{photos:,} photos are too many for the terminal; give --out FILE.csv (or .jsonl, "
-            ".parquet), --gallery DIR or --sort-into DIR"
+            f"{prefix}{photos:,} photos are too many for the terminal; give --out FILE.csv (or "
+            ".jsonl, .parquet), --gallery DIR or --sort-into DIR"
         )
 
 

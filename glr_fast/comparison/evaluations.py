@@ -7,6 +7,7 @@ Reads what ``launch/evaluate.py`` wrote into ``RUN/eval-SPLITS/``: ``metrics.jso
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,8 @@ class Evaluation:
 
     def again(self) -> str:
         """The command that evaluates the run on these splits."""
-        return f"run glr-evaluate --run {self.run} --split {','.join(self.splits)}"
+        run = shlex.quote(str(self.run))
+        return f"run glr-evaluate --run {run} --split {','.join(self.splits)}"
 
 
 def read_evaluations(run: Path) -> list[Evaluation]:
@@ -68,7 +70,8 @@ def read_evaluations(run: Path) -> list[Evaluation]:
     files = sorted(run.glob("eval-*/metrics.json"))
     if not files:
         raise ConfigError(
-            f"{run}: no evaluation (eval-*/metrics.json); run glr-evaluate --run {run} first"
+            f"{run}: no evaluation (eval-*/metrics.json); run glr-evaluate --run "
+            f"{shlex.quote(str(run))} first"
         )
     evaluations = []
     for file in files:
@@ -78,7 +81,7 @@ def read_evaluations(run: Path) -> list[Evaluation]:
         except (OSError, ValueError, KeyError, TypeError):
             raise ConfigError(
                 f"{file}: not the figures of an evaluation of this version; "
-                f"run glr-evaluate --run {run} again"
+                f"run glr-evaluate --run {shlex.quote(str(run))} again"
             ) from None
     return evaluations
 
@@ -99,7 +102,7 @@ def on_validation(evaluations: Sequence[Evaluation]) -> dict[Path, Evaluation]:
         run = min(missing)
         raise ConfigError(
             f"{run}: not evaluated on the validation split; "
-            f"run glr-evaluate --run {run} --split val"
+            f"run glr-evaluate --run {shlex.quote(str(run))} --split val"
         )
     return on_val
 

@@ -23,6 +23,9 @@ def as_text(comparison: Comparison) -> str:
         for evaluation in rival.evaluations
     ]
     parts = [_table([header, *lines])]
+    parts.append(
+        "of chance: accuracy times the number of classes with a photo in the split; guessing has 1"
+    )
     if comparison.measured_on:
         parts.append(f"images/s: the model alone, without decoding, on {comparison.measured_on}")
     return "\n".join([*parts, *_differences(comparison), _elected(comparison)])

@@ -8,13 +8,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from glr_fast.predict_options import PredictOptions
+from glr_fast.predict_options import MOST_ROWS, PredictOptions
 from glr_fast.prediction.listing import Rejected
 from glr_fast.prediction.run import Outcome
 from shard_tools.errors import escaped
 
-MOST_ROWS = 20
-"""Photos that are shown as a table."""
 _MOST_REJECTED = 10
 
 

@@ -28,7 +28,7 @@ from shard_tools.duplicates.policy import deduplicated
 from shard_tools.errors import StoreError
 from shard_tools.files.remote import RemoteError, explained
 from shard_tools.sources.detect import read_source
-from shard_tools.sources.look import describe, doubts
+from shard_tools.sources.look import albums, describe, doubts
 from shard_tools.sources.readers import stamped
 from shard_tools.sources.records import Records
 from shard_tools.store import SPLITS
@@ -59,12 +59,13 @@ def preview(options: BuildOptions, show: Callable[[str], object]) -> None:
     """
     found = read_source(options.source, options.reading)
     records = subset(found, options)
-    for line in describe(records):
+    for line in _understood(options, records):
         show(line)
     assigned = assign(records, options)
     counts = np.bincount(assigned.splits, minlength=len(SPLITS)).tolist()
     pairs = zip(SPLITS, counts, strict=True)
     show("would be  " + ", ".join(f"{name} {count:,}" for name, count in pairs))
+    show(f"copies    {_SEARCHES[options.duplicates]}; a dry run opens no photo")
     for note in (*assigned.notes, *_doubts(options, found, records)):
         show(f"note      {note}")
 
@@ -107,7 +108,7 @@ def _build(
     found = read_source(options.source, options.reading)
     records = subset(found, options)
     if look is not None:
-        look(describe(records), _doubts(options, found, records))
+        look(_understood(options, records), _doubts(options, found, records))
     records = _without_leaks(records, options, executor, progress)
     assigned = assign(records, options)
     options = replace(options, splits=assigned.chosen)
@@ -126,8 +127,26 @@ def _build(
         ) from None
 
 
+#: What a build does about photos that show the same picture, by the mode.
+_SEARCHES = {
+    "one-split": "the build looks for them and keeps each group in one split",
+    "drop": "the build looks for them and keeps one photo of each group",
+    "keep": "the build does not look for them (--duplicates keep)",
+}
+
+
+def _understood(options: BuildOptions, records: Records) -> list[str]:
+    lines = describe(records, _split_again(options))
+    albums_in = albums(records)
+    return [*lines, f"note      {albums_in}"] if albums_in else lines
+
+
+def _split_again(options: BuildOptions) -> bool:
+    return options.splits not in (None, GIVEN)
+
+
 def _doubts(options: BuildOptions, found: Records, records: Records) -> list[str]:
-    return doubts(options.source, found, records, split_again=options.splits not in (None, GIVEN))
+    return doubts(options.source, found, records, split_again=_split_again(options))
 
 
 def _without_leaks(

@@ -13,6 +13,7 @@ from shard_tools.columns import comma_text, pc
 from shard_tools.photos.decode import HEIC_SUFFIXES, reads_heic
 from shard_tools.sources import class_folders, gldv2, image_folder, kaggle, path_table
 from shard_tools.sources.advice import label_advice, unused_table
+from shard_tools.sources.album_names import album_names
 from shard_tools.sources.path_table import paths_there
 from shard_tools.sources.readers import FolderReader
 from shard_tools.sources.records import Records
@@ -27,18 +28,28 @@ _LABELLED = (kaggle.NAME, gldv2.NAME)
 _TABLES = (path_table.NAME, image_folder.NAME, image_folder.SPLIT_TABLES)
 
 
-def describe(records: Records) -> list[str]:
-    """What a source was taken for: layout, labels, classes, splits, what is skipped. Lines."""
+def describe(records: Records, split_again: bool = False) -> list[str]:
+    """What a source was taken for: layout, labels, classes, splits, what is skipped. Lines.
+
+    Args:
+        records: of the source.
+        split_again: the splits of the source, if it has any, will not be used.
+    """
     counts = np.bincount(records.labels, minlength=len(records.classes))
-    largest = np.argsort(-counts, kind="stable")[: min(_EXAMPLES, int((counts > 0).sum()))]
-    names = [f"{title(records, label)} ({counts[label]:,})" for label in largest.tolist()]
+    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())].tolist()
+    names, last = (
+        [f"{title(records, label)} ({counts[label]:,})" for label in labels]
+        for labels in (order[:_EXAMPLES], order[_EXAMPLES:][-_EXAMPLES:])
+    )
     lines = [
         f"layout    {records.kind}"
         + (f", labels from {records.label_file}" if records.label_file else ""),
         f"photos    {len(records.photos):,} of {_some(int((counts > 0).sum()), 'class')}: "
         + ", ".join(names)
-        + (", ..." if (counts > 0).sum() > _EXAMPLES else ""),
+        + (", ..." if len(order) > _EXAMPLES else ""),
     ]
+    if last:
+        lines.append(f"smallest  {', '.join(last)}")
     known = records.notes.get("known_classes", len(records.classes))
     if known < len(records.classes):
         names = [title(records, label) for label in range(known, len(records.classes))]
@@ -52,17 +63,50 @@ def describe(records: Records) -> list[str]:
     if records.given is None:
         lines.append("splits    none in the source")
     else:
-        places, split = np.unique(records.given, return_counts=True)
-        said = [
-            f"{'no split' if place == UNKNOWN else SPLITS[place]} {number:,}"
-            for place, number in zip(places.tolist(), split.tolist(), strict=True)
-        ]
-        lines.append(f"splits    from the source: {', '.join(said)}")
+        said = ", ".join(_given(records, records.given))
+        lines.append(
+            f"splits    the source has {said}; --splits divides them anew"
+            if split_again
+            else f"splits    from the source: {said}"
+        )
     if records.owners is not None:
         lines.append(f"groups    {len(records.owners.unique()):,}, each kept in one split")
     for reason, number in reasons(records).items():
         lines.append(f"skipped   {number:,} {_SAID.get(reason, reason)}")
     return lines
+
+
+def _given(records: Records, given: np.ndarray) -> list[str]:
+    """The splits of a source: how many photos, and which folders were taken for them."""
+    places, counts = np.unique(given, return_counts=True)
+    said = []
+    for place, number in zip(places.tolist(), counts.tolist(), strict=True):
+        folders: set[str] = set()
+        if records.kind == class_folders.NAME and place != UNKNOWN:
+            paths = records.photos["path"].filter(pa.array(given == place))
+            above = pc.unique(pc.replace_substring_regex(paths, "(?s)/[^/]*$", "")).to_pylist()
+            parts = {part for folder in above for part in folder.split("/")}
+            folders = {part for part in parts if roughly_split_of(part) == place}
+        name = "no split" if place == UNKNOWN else SPLITS[place]
+        where = f" (in {', '.join(sorted(folders)[:_EXAMPLES])})" if folders else ""
+        said.append(f"{name} {number:,}{where}")
+    return said
+
+
+def albums(records: Records) -> str | None:
+    """That classes are called like dates or cameras, in a line; None where most are not."""
+    if records.kind != class_folders.NAME:
+        return None
+    used = [title(records, label) for label in np.unique(records.labels).tolist()]
+    found = album_names(used)
+    if not found:
+        return None
+    shown = ", ".join(sorted(found)[:_EXAMPLES]) + (", ..." if len(found) > _EXAMPLES else "")
+    return (
+        f"{len(found):,} of {len(used):,} classes are called like dates, cameras or occasions "
+        f"({shown}); each folder becomes a class, so sort the photos by what they show if that is "
+        "what a model is to learn"
+    )
 
 
 def _some(number: int, what: str) -> str:

@@ -257,3 +257,14 @@ def test_public_names_have_docstrings() -> None:
     for name, value in vars(config_module).items():
         if not name.startswith("_") and inspect.isfunction(value):
             assert value.__doc__, name
+
+
+@pytest.mark.parametrize(
+    ("split", "meant"),
+    [("valid", "val"), ("Validation", "val"), ("val,testing", "val,test"), ("dev", "val")],
+)
+def test_another_name_of_a_split_is_understood_well_enough_to_help(split: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--split.*did you mean {meant}\?"):
+        EvaluateOptions(split=split)
+    with pytest.raises(ConfigError, match="or several of them with commas"):
+        EvaluateOptions(split="everything")

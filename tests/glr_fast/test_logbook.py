@@ -65,3 +65,14 @@ def test_the_last_lines(
         f"curves: tensorboard --logdir {tmp_path / 'logs'}",
         f"next: glr-evaluate --run {tmp_path} --split val",
     ]
+
+
+def test_a_resumed_run_says_which_steps_took_the_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = Config(out=tmp_path / "with space")
+    summary = {"monitor": "macro_f1", "best": None, "best_step": None, "step": 300, "seconds": 60}
+    logbook(tmp_path, 300, step=100).closing(config, summary)
+    said = capsys.readouterr().err
+    assert "the steps from 100 on took 1 min" in said
+    assert f"glr-evaluate --run '{tmp_path}/with space' --split val" in said

@@ -133,5 +133,3 @@ def test_the_size_belongs_to_the_epoch_of_the_step() -> None:
     steps = (0, 9, 10, 19, 20, 29, 30, 39, 40)
     wanted = [128] * 2 + [160] * 2 + [192] * 2 + [224] * 3
     assert [plan.image_size(step) for step in steps] == wanted
-        224
-    ] * 3

@@ -125,7 +125,7 @@ def test_modes_are_the_umasks(run: Path, three: Path, tmp_path: Path) -> None:
         (["--model", "{run}", "{photos}", "--sort-into", "{there}"], "is a file; give a folder"),
         (["--model", "{corrupt}", "{photos}"], "model.safetensors: damaged"),
         (["--model", "{old}", "{photos}"], "not a model card of this version"),
-        (["--model", "{run}", "{many}"], "21 photos are too many for the terminal"),
+        (["--model", "{run}", "{many}"], "at least 21 photos are too many for the terminal"),
     ],
 )
 def test_bad_input_is_one_line_and_2(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -168,6 +169,43 @@ def test_the_preview_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert lines[0] == "layout    folders"
     assert "would be  train 6, val 2, test 8" in lines
     assert not (tmp_path / "s").exists()
+
+
+def test_the_preview_names_split_folders_small_classes_and_what_becomes_of_them(
+    tmp_path: Path,
+) -> None:
+    paths = numbered("Training/a", "Training/b", "Training/c", "Training/d", "Testing/a", photos=4)
+    tree(tmp_path / "p", [*paths, "Training/rare/1.jpg"])
+    source, out = tmp_path / "p", tmp_path / "s"
+
+    def shown(**options: Any) -> list[str]:
+        lines: list[str] = []
+        preview(BuildOptions(source=source, out=out, **options), show=lines.append)
+        return lines
+
+    lines = shown()
+    assert "splits    from the source: train 17 (in Training), test 4 (in Testing)" in lines
+    assert "smallest  d (4), rare (1)" in lines
+    assert any(
+        line.startswith("copies    the build looks for them and keeps each") for line in lines
+    )
+    again = shown(splits=(0.5, 0.25, 0.25), duplicates="keep")
+    split = [line for line in again if line.startswith("splits")]
+    assert split == [
+        "splits    the source has train 17 (in Training), test 4 (in Testing); --splits divides "
+        "them anew"
+    ]
+    assert any("does not look for them (--duplicates keep)" in line for line in again)
+
+
+def test_folders_named_by_dates_get_a_note(tmp_path: Path) -> None:
+    tree(tmp_path / "p", numbered("2019-07 Rome", "2020-01", "Castle"))
+    lines: list[str] = []
+    preview(BuildOptions(source=tmp_path / "p", out=tmp_path / "s"), show=lines.append)
+    notes = [line for line in lines if line.startswith("note")]
+    assert len(notes) == 1
+    assert "2 of 3 classes are called like dates, cameras or occasions (2019-07 Rome, " in notes[0]
+    built(tmp_path / "p", tmp_path / "s", splits=(0.5, 0.25, 0.25))  # a note stops no build
 
 
 def test_doubts_stop_the_command_and_yes_goes_on(
