@@ -39,6 +39,7 @@ MODELS = ("resnet50", "efficientnet_b0")
 LOSSES: tuple[LossName, ...] = ("ce", "ldam")
 FEEDS: tuple[Feed, ...] = get_args(Feed)
 TARGET = 0.97
+BATCH = 16
 OPTIONS: dict[str, dict[str, Any]] = {
     "float32, channels-last (the default)": {},
     "float32, contiguous": {"channels_last": False},
@@ -165,7 +166,7 @@ inductor` turn the last two on; channels-last is what training always uses.
 {where}
 
 ```
-python -m benchmarks.bench_train
+python -m benchmarks.bench_train{"" if o.batch == BATCH else f" --batch {o.batch}"}
 ```
 """
 
@@ -192,7 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=repository() / "benchmarks/results")
     parser.add_argument("--part", choices=("feeds", "options", "both"), default="both")
     parser.add_argument("--models", nargs="+", default=list(MODELS))
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
