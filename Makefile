@@ -11,7 +11,7 @@ BENCHES ?= bench_loader bench_bad_photos bench_build bench_scale "bench_duplicat
   "bench_damage $(PHOTOS)" bench_predict bench_evaluate_memory bench_train \
   "bench_classes store" "bench_classes head" "bench_classes train" \
   "bench_classes train --classes 1000" "bench_classes resume" "bench_classes page" \
-  bench_landmarks13 bench_options bench_long_tail_heads bench_long_tail
+  bench_landmarks13 bench_options bench_packing bench_long_tail_heads bench_long_tail
 
 .PHONY: help demo test fuzz lint docs bench coverage matrix clean
 .DEFAULT_GOAL := help
