@@ -54,18 +54,6 @@ class Page:
                 return row
         raise PageError(f"benchmarks/results/{self.name}: no row {start!r} under {heading!r}")
 
-    def cells(self, **wanted: str) -> Row:
-        """The first row that has these texts in these columns (spaces as underscores).
-
-        Raises:
-            PageError: there is none.
-        """
-        columns = {name.replace("_", " "): text for name, text in wanted.items()}
-        for _, row in self._rows:
-            if all(row.get(name) == text for name, text in columns.items()):
-                return row
-        raise PageError(f"benchmarks/results/{self.name}: no row with {columns}")
-
     def link(self) -> str:
         """A link to the page, from README.md."""
         return f"[{Path(self.name).stem}](benchmarks/results/{self.name})"
@@ -191,32 +179,16 @@ def _scale(folder: Path) -> list[tuple[str, ...]]:
 
 
 def _training(folder: Path) -> list[tuple[str, ...]]:
-    page, classes = Page(folder, "train_cpu.md"), Page(folder, "classes.md")
-    lines = []
-    for model, title in (("resnet50", "ResNet-50"), ("efficientnet_b0", "EfficientNet-B0")):
-        ours, other = (
-            page.cells(model=model, loss="ce", fed_by=feed) for feed in ("loader", "webdataset")
-        )
-        lines.append(
-            (
-                f"{title} trained at 224 pixels on 2 CPU cores, fed by the loader",
-                f"{ours['images/s']} images/s, {ours['of synthetic'].split(' ')[0]} of the rate "
-                "without loading",
-                f"fed by webdataset + DataLoader {other['of synthetic'].split(' ')[0]}",
-                page.link(),
-            )
-        )
-    few, many = (classes.row(count, "Training") for count in ("1,000", "81,313"))
-    step = "step in s"
-    lines.append(
+    page, step = Page(folder, "classes.md"), "step in s"
+    few, many = (page.row(count, "Training") for count in ("1,000", "81,313"))
+    return [
         (
             "a step of 64 photos with 81,313 classes (ResNet-50 at 32 pixels), 2 CPU cores",
             f"{many[step].split(' ')[0]} s, {many['peak memory in training, GiB']} GiB",
             f"with 1,000 classes {few[step].split(' ')[0]} s",
-            classes.link(),
+            page.link(),
         )
-    )
-    return lines
+    ]
 
 
 def _accuracy(folder: Path) -> list[tuple[str, ...]]:
