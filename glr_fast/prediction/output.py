@@ -121,11 +121,13 @@ class _Parquet:
     def __init__(self, file: BinaryIO, table: AnswerTable) -> None:
         self._writer = pq.ParquetWriter(file, table.schema, compression="zstd")
         self._held: list[pa.Table] = []
+        self._bytes = self._rows = 0  # of the tables held
 
     def write(self, table: pa.Table) -> None:
         self._held.append(table)
-        size, rows = sum(t.nbytes for t in self._held), sum(len(t) for t in self._held)
-        if size >= _GROUP_BYTES or rows >= _GROUP_ROWS:
+        self._bytes += table.nbytes
+        self._rows += len(table)
+        if self._bytes >= _GROUP_BYTES or self._rows >= _GROUP_ROWS:
             self._flush()
 
     def close(self) -> None:
@@ -139,7 +141,7 @@ class _Parquet:
                 self._writer.schema.metadata
             )
             self._writer.write_table(table, row_group_size=len(table))
-        self._held = []
+        self._held, self._bytes, self._rows = [], 0, 0
 
 
 def _short(probability: float) -> float:

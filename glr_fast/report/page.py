@@ -54,7 +54,8 @@ def write_report(folder: Path, run: Path, store: Store | None) -> Path:
 
 def render(results: Results, run: Path, store: Store | None) -> str:
     """The whole page as HTML; the arguments are those of ``write_report``."""
-    figures, book = results.figures, PhotoBook(store, PHOTOS)
+    figures = results.figures
+    book = PhotoBook(store, PHOTOS, [str(key) for key in results.mistakes["key"]])
     drawn = charts(results, learning_curves(run))
     pairs = [_pair(results, book, *pair) for pair in results.pairs(PAIRS)]
     certain = [_card(row, book) for row in results.mistakes.head(CERTAIN).itertuples()]
@@ -192,7 +193,7 @@ def _pair(
 
 def _card(row: Any, book: PhotoBook, examples: int = 1) -> dict[str, Any]:
     return {
-        "photo": book.of_key(row.key),
+        "photo": book.of_key(str(row.key)),
         "example": (book.examples(row.predicted_id, examples, [row.key]) or [None])[0],
         "true": row.name,
         "predicted": row.predicted_name,

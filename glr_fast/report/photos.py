@@ -6,9 +6,11 @@ import base64
 import io
 import warnings
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image, ImageOps
 
 from glr_fast.data import Store, StoreError, read_photo
@@ -25,15 +27,17 @@ class PhotoBook:
     Args:
         store: the store that was evaluated; None if it is gone.
         most: thumbnails to make at most, since the page carries them.
+        keys: of the photos that may be asked for by their keys.
     """
 
-    def __init__(self, store: Store | None, most: int) -> None:
+    def __init__(self, store: Store | None, most: int, keys: Sequence[str] = ()) -> None:
         self.thumbnails: dict[str, str] = {}
         """By number of the photo: JPEG, base64."""
         self.problem = "" if store else "the store is not there"
         self._left, self._failures = most, 0
         self._store, self._samples = store, None
         self._class_of_row, self._number_of = np.empty(0, np.int32), dict[str, int]()
+        self._row_of: dict[str, int] = {}
         if store is not None:
             columns = ["key", "landmark_id", "split", "shard", "offset", "size"]
             try:
@@ -42,15 +46,17 @@ class PhotoBook:
                 self._class_of_row = encoded.indices.to_numpy()
                 ids = encoded.dictionary.to_pylist()
                 self._number_of = {landmark: number for number, landmark in enumerate(ids)}
+                self._row_of = _rows_of(self._samples["key"], keys)
             except (StoreError, OSError) as error:
                 self._fail(str(error))
 
     def of_key(self, key: str) -> str | None:
-        """The number of a photo's thumbnail, by the photo's key; None if there is none."""
-        if self._samples is None:
-            return None
-        row = self._samples["key"].index(key).as_py()
-        return self._thumbnail(row) if row >= 0 else None
+        """The number of a photo's thumbnail, by the photo's key; None if there is none.
+
+        The key must be one of ``keys``.
+        """
+        row = self._row_of.get(key)
+        return None if row is None else self._thumbnail(row)
 
     def examples(self, landmark_id: str, most: int, but: Sequence[str] = ()) -> list[str]:
         """Numbers of thumbnails of a class: of its training photos, or others if it has none.
@@ -99,6 +105,17 @@ class PhotoBook:
         self.problem = " ".join(reason.split())
         if self._failures >= MOST_FAILURES:
             self._samples = None
+
+
+def _rows_of(column: pa.ChunkedArray, keys: Sequence[str]) -> dict[str, int]:
+    """The row of each key that the column holds, found in one pass.
+
+    A dictionary of the whole column would take gigabytes where a store has millions of photos.
+    """
+    wanted = pa.array(keys, pa.string())
+    there = cast(Any, pc).index_in(column, value_set=wanted)
+    rows = np.flatnonzero(there.is_valid().to_numpy())
+    return dict(zip(column.take(pa.array(rows)).to_pylist(), rows.tolist(), strict=True))
 
 
 def thumbnail(data: bytes) -> bytes | None:

@@ -31,8 +31,9 @@ from shard_tools.sources.detect import read_source
 from shard_tools.sources.look import albums, describe, doubts
 from shard_tools.sources.readers import stamped
 from shard_tools.sources.records import Records
+from shard_tools.sources.unpacked import unpacked
 from shard_tools.store import SPLITS
-from shard_tools.store.layout import FORMAT_VERSION, WORK
+from shard_tools.store.layout import FORMAT_VERSION, MANIFEST, WORK
 from shard_tools.workers.executor import Executor
 
 
@@ -109,6 +110,7 @@ def _build(
     records = subset(found, options)
     if look is not None:
         look(_understood(options, records), _doubts(options, found, records))
+    records = _unpacked(records, options, executor, progress)
     records = _without_leaks(records, options, executor, progress)
     assigned = assign(records, options)
     options = replace(options, splits=assigned.chosen)
@@ -147,6 +149,23 @@ def _split_again(options: BuildOptions) -> bool:
 
 def _doubts(options: BuildOptions, found: Records, records: Records) -> list[str]:
     return doubts(options.source, found, records, split_again=_split_again(options))
+
+
+def _unpacked(
+    records: Records, options: BuildOptions, executor: Executor, progress: bool | None
+) -> Records:
+    """The records, with a reader that takes photos in any order."""
+    if (options.out / MANIFEST).exists():  # only the work folder is left to be removed
+        return records
+    work = options.out / WORK
+    try:
+        reader = unpacked(records.reader, records.photos, work, executor, progress)
+    except KeyboardInterrupt:
+        raise BuildInterruptedError(
+            f"interrupted while unpacking {options.source}; what was unpacked is kept in "
+            f"{options.out}; run the same command again to go on"
+        ) from None
+    return replace(records, reader=reader)
 
 
 def _without_leaks(

@@ -27,6 +27,7 @@ from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open, locked_folder, sha256_file, write_text
 from shard_tools.files.regular import read_regular
 from shard_tools.files.remote import explained, is_remote, read_many, remove_many, sizes
+from shard_tools.sources.unpacked import UNPACKED
 from shard_tools.store.layout import FORMAT_VERSION, MANIFEST, WORK
 from shard_tools.store.manifest import ShardInfo
 
@@ -35,7 +36,7 @@ _LARGEST_PLAN = 1 << 16
 """Bytes."""
 
 _META = b"glr"
-_SCANNED = re.compile(r"scan-\d+-[0-9a-f]+\.parquet|\..*\.tmp")
+_SCANNED = re.compile(rf"scan-\d+-[0-9a-f]+\.parquet|{UNPACKED}|\..*\.tmp")
 """What a build that was killed before it had a plan leaves in its work folder."""
 
 

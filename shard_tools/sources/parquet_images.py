@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -13,78 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shard_tools.columns import one_array, pc
-from shard_tools.errors import PhotoError, StoreError
+from shard_tools.errors import StoreError
 from shard_tools.sources.join import with_extra
 from shard_tools.sources.labels import class_table
 from shard_tools.sources.layout import COLUMNS, FOLDER, TABLE, Layout, SourceOptions
-from shard_tools.sources.readers import stamps_of
+from shard_tools.sources.parquet_reader import PLACE, ParquetReader
 from shard_tools.sources.records import Records, photo_table, rejects, stems
 from shard_tools.sources.split_names import UNKNOWN, as_splits, split_of
 
 NAME = "hfparquet"
 _FEW = 20
 """Folders in a folder, at most, in which parquet files are looked for."""
-_GROUPS_KEPT = 2
-"""Row groups of photos that a reader keeps in memory."""
-#: The place of a photo; this layout adds these columns to the photo table.
-_PLACE = ("volume", "group", "row")
-
-
-class ParquetReader:
-    """Photos as values of a column of parquet files, a row group read at a time."""
-
-    def __init__(
-        self, files: tuple[str, ...], column: str, places: dict[str, tuple[int, ...]] | None = None
-    ) -> None:
-        """A reader of all photos (``places`` None; give workers ``of`` it) or of some.
-
-        Args:
-            files: paths of the parquet files.
-            column: of structs with a field ``bytes``, or of binary values.
-            places: path of each photo -> place in ``files``, row group, row in it.
-        """
-        self._files, self._column, self._places = files, column, places or {}
-        self._groups: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()
-
-    def of(self, photos: pa.Table) -> ParquetReader:
-        """A reader of the photos of a table with the columns ``path`` and ``_PLACE``."""
-        paths, *places = (photos[name].to_pylist() for name in ("path", *_PLACE))
-        known = dict(zip(paths, zip(*places, strict=True), strict=True))
-        return ParquetReader(self._files, self._column, known)
-
-    def stamps(self, photos: pa.Table) -> bytes:
-        """Size and time of the files."""
-        return stamps_of(self._files)
-
-    def read(self, path: str) -> bytes:
-        """The bytes of one photo.
-
-        Raises:
-            OSError: the file cannot be read.
-            PhotoError: the value is null, or the file is damaged there.
-        """
-        volume, group, row = self._places[path]
-        try:
-            value: Any = self._group(volume, group)[row].as_py()
-        except (pa.ArrowException, IndexError) as error:
-            raise PhotoError("damaged", f"{self._files[volume]}: {error}") from None
-        data = value.get("bytes") if isinstance(value, dict) else value
-        if data is None:
-            raise PhotoError("cannot be read", "the data set holds no bytes for it")
-        return data
-
-    def _group(self, volume: int, group: int) -> pa.ChunkedArray:
-        key = volume, group
-        if key not in self._groups:
-            while len(self._groups) >= _GROUPS_KEPT:
-                self._groups.popitem(last=False)
-            file = pq.ParquetFile(self._files[volume])
-            self._groups[key] = file.read_row_group(group, columns=[self._column])[self._column]
-        self._groups.move_to_end(key)
-        return self._groups[key]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_groups": OrderedDict()}
 
 
 def detect(source: Path) -> bool:
@@ -120,7 +58,7 @@ def read(source: Path, options: SourceOptions) -> Records:
     unlabelled = rejects("no label", path=table["path"].filter(blank))
     table = table.filter(pc.invert(blank))
     classes, numbers = class_table(table["landmark_id"], None)
-    places = table.select(["path", *_PLACE])
+    places = table.select(["path", *PLACE])
     photos = photo_table(stems(table["path"]), places)
     reader = ParquetReader(tuple(map(str, files)), column)
     records = Records(NAME, reader, photos, numbers, classes, unlabelled, source.name)

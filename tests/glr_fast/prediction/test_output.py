@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from glr_fast.errors import ConfigError
-from glr_fast.prediction import Answers, PredictOptions, Rejected, predict
-from glr_fast.prediction.output import check_output, open_writer, write_rejected
+from glr_fast.prediction import Answers, PredictOptions, Rejected, output, predict
+from glr_fast.prediction.output import _Parquet, check_output, open_writer, write_rejected
 from glr_fast.prediction.table import AnswerTable
 from glr_fast.trained_model import TrainedModel
 
@@ -54,6 +56,41 @@ def test_parquet(model: TrainedModel, tmp_path: Path) -> None:
     assert first["label"] == answers.top[0, 0]
     assert first["landmark_id"] == model.landmark_ids[first["label"]]
     assert first["name"] == first["top_names"][0] == model.names[first["label"]]
+
+
+class Measured:
+    """Stands for a small table of answers and counts how often its size is asked for."""
+
+    asked = 0
+
+    @property
+    def nbytes(self) -> int:
+        self.asked += 1
+        return 1
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_tables_that_parquet_holds_are_measured_once(model: TrainedModel) -> None:
+    """Measuring all of them again at each write takes the square of their number."""
+    writer = _Parquet(io.BytesIO(), AnswerTable(model, 3, False))
+    tables = [Measured() for _ in range(20)]
+    for table in tables:
+        writer.write(cast(pa.Table, table))
+    assert [table.asked for table in tables] == [1] * 20
+
+
+def test_parquet_has_a_row_group_for_so_many_rows(
+    model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_GROUP_ROWS", 6)
+    table = AnswerTable(model, 3, False)
+    with open_writer(tmp_path / "a.parquet", table) as writer:
+        for _ in range(5):
+            writer.write(table.of(some(model, PATHS, False)))
+    metadata = pq.ParquetFile(tmp_path / "a.parquet").metadata
+    assert [metadata.row_group(i).num_rows for i in range(3)] == [6, 6, 3]
 
 
 @pytest.mark.parametrize("every", [False, True])

@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from multiprocessing import forkserver
+from pathlib import Path
 
 import pytest
 
@@ -112,19 +114,119 @@ def test_workers_never_see_ctrl_c() -> None:
     assert (inside.strip(), outside.strip()) == ("True", "False")
 
 
-def an_idle_worker(number: int, advance: Advance) -> int:
-    """The first task says who does it; the second goes on until it is stopped."""
+def one_is_busy(number: int, advance: Advance) -> int:
+    """Task 0 ends at once; task 1 says who does it, and goes on until it is stopped."""
+    if number:
+        Path(os.environ["TEST_BUSY"]).write_text(str(os.getpid()))
     while number:
         time.sleep(0.05)
         advance(0)
-    return os.getpid()
+    return number
 
 
-def test_an_idle_worker_that_is_killed_does_not_hang_the_build() -> None:
-    """It may hold the lock of the queue of tasks, for which the others wait."""
-    results = run_tasks(an_idle_worker, numbers(2), 2, int)
-    process = next(results)
-    time.sleep(0.5)
-    os.kill(process, signal.SIGKILL)
+def workers_alive() -> set[int]:
+    """The processes that the fork server of this process has started and that still run."""
+    server = forkserver._forkserver._forkserver_pid  # pyright: ignore
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == server and state != "Z":
+                found.add(int(entry.parent.name))
+    return found
+
+
+def all_end(processes: set[int], seconds: float = 10) -> bool:
+    """Whether all of these processes end within some time."""
+    until = time.monotonic() + seconds
+    while processes & workers_alive() and time.monotonic() < until:
+        time.sleep(0.05)
+    return not processes & workers_alive()
+
+
+def test_an_idle_worker_that_is_killed_does_not_hang_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the lock of the queue of tasks, for which the other waits when its task is done."""
+    busy = tmp_path / "busy"
+    monkeypatch.setenv("TEST_BUSY", str(busy))
+    results = run_tasks(one_is_busy, numbers(2), 2, int)
+    assert next(results) == 0
+    until = time.monotonic() + 10
+    while not (busy.exists() and busy.read_text()) and time.monotonic() < until:
+        time.sleep(0.02)
+    started = workers_alive()
+    (idle,) = started - {int(busy.read_text())}
+    time.sleep(0.5)  # until it waits for a task
+    os.kill(idle, signal.SIGKILL)
+    said: list[BaseException] = []
+
+    def rest() -> None:
+        try:
+            list(results)
+        except StoreError as error:
+            said.append(error)
+
+    waiting = threading.Thread(target=rest, daemon=True)
+    waiting.start()
+    waiting.join(10)
+    hangs, left = waiting.is_alive(), started & workers_alive()
+    for process in left:  # so that a hanging pool ends, too
+        os.kill(process, signal.SIGKILL)
+    assert not hangs
+    assert not left
+    assert "a worker process died" in str(said[0])
+
+
+def idle_until_told(number: int, advance: Advance) -> int:
+    """Task 0 dies as soon as the file that says so is there; the others end at once."""
+    if number:
+        return number
+    while not Path(os.environ["TEST_DIE"]).exists():
+        time.sleep(0.02)
+    os._exit(1)
+
+
+def test_idle_workers_end_with_one_that_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ignore SIGTERM, by which the pool would end them."""
+    monkeypatch.setenv("TEST_DIE", str(tmp_path / "die"))
+    results = run_tasks(idle_until_told, numbers(5), 4, int)
+    assert {next(results) for _ in range(4)} == {1, 2, 3, 4}
+    started = workers_alive()
+    (tmp_path / "die").touch()
     with pytest.raises(StoreError, match="a worker process died"):
         list(results)
+    assert len(started) == 4
+    assert all_end(started)
+
+
+def fail_when_told(number: int, advance: Advance) -> int:
+    """Task 0 ends at once; the others fail as soon as the file that says so is there."""
+    while number and not Path(os.environ["TEST_FAIL"]).exists():
+        time.sleep(0.02)
+        advance(0)
+    if number:
+        raise OSError(28, "No space left on device")
+    return number
+
+
+@pytest.mark.parametrize("ending", [OSError, KeyboardInterrupt, GeneratorExit])
+def test_workers_end_with_the_work(
+    ending: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a task fails, or Ctrl-C comes, or whoever takes the results has had enough."""
+    monkeypatch.setenv("TEST_FAIL", str(tmp_path / "fail"))
+    results = run_tasks(fail_when_told, numbers(2), 2, int)
+    assert next(results) == 0
+    started = workers_alive()
+    if ending is OSError:
+        (tmp_path / "fail").touch()
+        with pytest.raises(OSError, match="No space"):
+            next(results)
+    else:
+        with pytest.raises(ending):
+            results.throw(ending)
+    assert len(started) == 2
+    assert all_end(started)
