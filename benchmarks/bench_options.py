@@ -111,7 +111,7 @@ def run(case: str, seed: int, store: Path, epochs: int, work: Path) -> Row:
         answers.append(found.top[:, 0])
     shutil.rmtree(config.out)
     true, said = np.concatenate(labels), np.concatenate(answers)
-    f1 = per_class(true, said, np.zeros(int(true.max()) + 1, np.int64))["f1"].mean()
+    f1 = per_class(true, said, np.zeros(int(true.max()) + 1, np.int64))["f1"].to_numpy().mean()
     accuracy = float((true == said).mean())
     return Row(case, seed, round(accuracy, 5), round(float(f1), 5), round(seconds, 1))
 
