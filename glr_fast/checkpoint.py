@@ -1,6 +1,6 @@
 """Checkpoints of a run as they lie on the disk: where, which files, and whether they are whole.
 
-A run folder (docs/runs.md describes all of it)::
+Of a run folder (docs/runs.md)::
 
     checkpoints/step-00000120/     model.safetensors, optimizer.bin, trainer.json, model.json,
                                    classes.parquet; scaler.pt, trained.safetensors (docs/runs.md)
@@ -210,9 +210,8 @@ def find_export(run: Path, checkpoint: str) -> Path:
         ConfigError: no such run or checkpoint.
     """
     if not run.is_dir():
-        raise ConfigError(
-            f"{run}: no such run folder; glr-train --out {shlex.quote(str(run))} makes one"
-        )
+        name = shlex.quote(str(run))
+        raise ConfigError(f"{run}: no such run folder; glr-train --out {name} makes one")
     named = {"best": run / "best", "last": newest_checkpoint(run)}
     folder = named.get(checkpoint, run / "checkpoints" / checkpoint)
     if folder is None or not (folder / WEIGHTS).is_file():
