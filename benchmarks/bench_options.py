@@ -52,7 +52,7 @@ class Row:
     accuracy: float
     macro_f1: float
     seconds: float
-    """Of the training alone."""
+    """Of the training, from the start of the run to its last checkpoint."""
 
 
 def changed(config: Config, case: str) -> Config:
@@ -143,15 +143,22 @@ def add(file: Path, row: Row) -> None:
         writer.writerow(asdict(row))
 
 
-def page(rows: Sequence[Row], epochs: int, where: str) -> str:
-    """The page of the seeds that all cases have."""
+def page(rows: Sequence[Row], epochs: int, photos: int, where: str) -> str:
+    """The page of the seeds that all cases have.
+
+    Args:
+        rows: the finished runs.
+        epochs: of each run.
+        photos: that each run trains on, all epochs together.
+        where: machine and commit.
+    """
     by = {(row.case, row.seed): row for row in rows}
     seeds = sorted({row.seed for row in rows if all((c, row.seed) in by for c in TITLES)})
     body = []
     for case, title in TITLES.items():
         pairs = [(by[case, seed], by["plain", seed]) for seed in seeds]
         points = Spread.of([100 * (own.accuracy - plain.accuracy) for own, plain in pairs])
-        ratio = Spread.of([own.seconds / plain.seconds for own, plain in pairs])
+        ratio = Spread.of([plain.seconds / own.seconds for own, plain in pairs])
         body.append(
             [
                 title,
@@ -159,17 +166,18 @@ def page(rows: Sequence[Row], epochs: int, where: str) -> str:
                 f"{mean(own.macro_f1 for own, _ in pairs):.3f}",
                 "" if case == "plain" else points.text(1),
                 f"{mean(own.seconds for own, _ in pairs):.0f} s",
+                f"{mean(photos / own.seconds for own, _ in pairs):.0f}",
                 "" if case == "plain" else ratio.text(2),
             ]
         )
-    header = ["option", "accuracy", "macro F1", "points over none", "training", "of none"]
+    header = ["option", "accuracy", "macro F1", "points over none", "training", "images/s", "of none"]
     return f"""# Options of the training
 
 EfficientNet-B0 (ImageNet weights, cross-entropy with label smoothing, batches of {BATCH}, {epochs}
 epochs) fine-tuned on the 512 photos of landmarks13 at {SIDE} pixels, packed at a short side of
 128; one option at a time, seeds {", ".join(map(str, seeds))}. Accuracy and macro F1 of the
-validation and test photos together, means over the seeds; points and ratios in pairs of one seed
-(median, least to most).
+validation and test photos together, means over the seeds; points and ratios of images/s in pairs
+of one seed (median, least to most). The time is that of a whole run, its start included.
 
 {table(header, body)}
 
@@ -194,6 +202,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/options"))
     parser.add_argument("--result", type=Path, default=RESULT)
     options = parser.parse_args()
+    from glr_fast.data import Store
+
     if not SHARED.is_dir():
         sys.exit(f"{SHARED}: not here; it holds the photos and the weights")
     options.work.mkdir(parents=True, exist_ok=True)
@@ -206,7 +216,8 @@ def main() -> None:
                 row = run(case, seed, store, options.epochs, options.work)
                 add(file, row)
                 print(row, flush=True)
-    text = page(rows_of(file), options.epochs, describe())
+    steps = len(Store.open(store).split_rows("train")) // BATCH
+    text = page(rows_of(file), options.epochs, options.epochs * steps * BATCH, describe())
     (repository() / options.result).write_text(text)
     print(text)
 

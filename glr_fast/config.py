@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -106,8 +107,8 @@ class MixConfig:
     batch."""
 
     def __post_init__(self) -> None:
-        require(self.mixup >= 0, "--mix.mixup", "0 or more", self.mixup)
-        require(self.cutmix >= 0, "--mix.cutmix", "0 or more", self.cutmix)
+        for flag, alpha in (("--mix.mixup", self.mixup), ("--mix.cutmix", self.cutmix)):
+            require(0 <= alpha < math.inf, flag, "0 or more, and a number", alpha)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,10 @@ NEEDS: dict[str, tuple[Callable[[Config], bool], str]] = {
         lambda c: c.data.index is None or c.data.policy == "natural",
         "--data.index replaces it; give one of them",
     ),
+    "data.start-image-size": (
+        lambda c: c.data.start_image_size is None or c.optim.epochs > 1,
+        "the last epoch is at the full size, and --optim.epochs 1 has no other",
+    ),
     "run.monitor": (lambda c: c.run.eval_every > 0, "--run.eval-every 0 never evaluates"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import huggingface_hub.constants
@@ -65,19 +65,19 @@ def check_name(name: str) -> None:
         raise ConfigError(f"--model.name {name}: {error}") from None
 
 
-def check_image_sizes(model: nn.Module, sizes: Mapping[str, int]) -> None:
+def check_image_sizes(model: nn.Module, sizes: Iterable[tuple[str, int]]) -> None:
     """Send a black image of each size through a model, which is left in training mode.
 
     Args:
         model: where it will run.
-        sizes: sides in pixels, by the flags that give them.
+        sizes: the flag that gives a side, and the side in pixels.
 
     Raises:
         ConfigError: it cannot take one of them.
     """
     device = next(model.parameters()).device
     model.eval()
-    for flag, size in sizes.items():
+    for flag, size in sizes:
         image = torch.zeros((1, 3, size, size), device=device)
         try:
             with torch.no_grad():

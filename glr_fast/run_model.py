@@ -18,6 +18,7 @@ from glr_fast.data import Store
 from glr_fast.losses import build_loss, effective_number_weights
 from glr_fast.model_card import ModelCard
 from glr_fast.optim import build_optimizer
+from glr_fast.schedule import growing_sizes
 from glr_fast.trained_model import load_model
 from glr_fast.warm_start import start_from
 
@@ -105,10 +106,7 @@ class RunModel:
         loss = build_loss(config.loss, counts, config.scale, config.head_scale)
         weights = effective_number_weights(counts, config.loss.reweight_beta)
         model = models.place(model, accelerator.device)
-        sizes = {"--data.image-size": config.data.image_size}
-        if config.data.start_image_size is not None:
-            sizes["--data.start-image-size"] = config.data.start_image_size
-        models.check_image_sizes(model, sizes | {"--data.eval-image-size": config.eval_size})
+        models.check_image_sizes(model, image_sizes(config))
         optimizer = build_optimizer(config.optim, model)
         # Before Accelerate puts autocast around the model's forward, which a copy would share.
         average = moving_average(model, config.optim.ema)
@@ -126,8 +124,28 @@ class RunModel:
         )
 
 
+def image_sizes(config: Config) -> list[tuple[str, int]]:
+    """Every size of image that a run shows its model, by the flag that it comes from.
+
+    Crops grow through sizes that no flag names: a model that takes the first and the last of them
+    need not take those.
+    """
+    data = config.data
+    sizes = [("--data.image-size", data.image_size), ("--data.eval-image-size", config.eval_size)]
+    growing = growing_sizes(data.start_image_size, data.image_size, config.optim.epochs)
+    for size in sorted({*growing} - {data.image_size}):
+        through = "" if size == data.start_image_size else f" {data.start_image_size}, crops of"
+        sizes.append((f"--data.start-image-size{through}", size))
+    return sizes
+
+
 def moving_average(model: nn.Module, decay: float | None) -> ModelEmaV3 | None:
-    """A copy of a model that will hold the moving average of its weights; None without a decay."""
+    """A copy of a model that will hold the moving average of its weights; None without a decay.
+
+    It is timm's and not torch's ``AveragedModel``, whose decay is the same from the first update
+    on: the head, which begins as noise, would fade from the average over ``1 / (1 - decay)``
+    updates only. Both can average batch-norm statistics and update all tensors at once.
+    """
     if decay is None:
         return None
     return ModelEmaV3(model, decay, use_warmup=True, warmup_power=3 / 4)

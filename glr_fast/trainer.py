@@ -191,12 +191,11 @@ class Trainer:
             counts = self.store.class_counts("train")
             figures = agree(self.accelerator, lambda: figures_of(predictions, counts))
             better = self._is_better(figures)
-            if better:
-                self.best = {name: figures[name] for name in get_args(Monitor)}
+            best = {name: figures[name] for name in get_args(Monitor)} if better else self.best
             if self.accelerator.is_main_process:
                 weights = self.built.answering.state_dict() if better else None
-                self.writer.evaluated(self.step, self.best, weights, self.export)
-            self.owes_evaluation = False
+                self.writer.evaluated(self.step, best, weights, self.export)
+            self.best, self.owes_evaluation = best, False
         self.logbook.validation(self.step, self.schedule.last, figures, better)
 
     def _evaluate_or_save(self, stop: StopSignals) -> None:
@@ -268,7 +267,7 @@ class Trainer:
             self.grad_norm = self.accelerator.clip_grad_norm_(parameters, clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if self.built.average:
+        if self.built.average and not self.optimizer.step_was_skipped:  # fp16 skips an overflow
             done = self.step // self.schedule.accumulate + 1  # updates, this one with them
             self.built.average.update(self.bare_model, done)
 

@@ -18,6 +18,7 @@ from glr_fast.evaluation import evaluate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).parents[1] / "helpers" / "spying_worker.py"
+FAILING = Path(__file__).parents[1] / "helpers" / "failing_worker.py"
 
 #: No batch norm, no dropout: the same global batch gives the same update however it is shared.
 FLAGS = (
@@ -168,10 +169,13 @@ def test_the_moving_average_is_that_of_one_process(store: Path, tmp_path: Path) 
     """Averages come from every process's own weights; the main one's are written."""
     for processes in (1, 2):
         out = tmp_path / str(processes)
-        run(processes, store, out, "--optim.ema", "0.9", "--run.eval-every", "0.5")
+        flags = "--optim.ema 0.9 --run.eval-every 0.5 --run.keep 9"
+        run(processes, store, out, *flags.split())
     # An evaluation that could fail on one process alone has a checkpoint before it.
     saved = [{path.name for path in (tmp_path / n / "checkpoints").iterdir()} for n in ("1", "2")]
-    assert saved[0] <= saved[1]
+    assert len(saved[0]) == 2  # epochs
+    assert len(saved[1]) == 4  # evaluations
+    assert saved[0] < saved[1]
     last = max(saved[0])
     for name in ("model.safetensors", "trained.safetensors"):
         alone, shared = (
@@ -180,6 +184,26 @@ def test_the_moving_average_is_that_of_one_process(store: Path, tmp_path: Path) 
         )
         for key, value in alone.items():
             np.testing.assert_allclose(shared[key], value, rtol=0.02, atol=2e-3, err_msg=key)
+
+
+def test_an_evaluation_that_fails_on_one_of_them_loses_no_step(store: Path, tmp_path: Path) -> None:
+    """It is made again by both, with one average: that of the main process, statistics and all."""
+    out, tried = tmp_path / "run", "step-00000002"
+    flags = "--model.name test_resnet --data.image-size 64 --optim.ema 0.9 --run.eval-every 0.25"
+    options = ["--data.store", str(store), "--out", str(out), *FLAGS.split(), *flags.split()]
+    done = launch(2, str(FAILING), *options, "--run.save-every", "0")
+    assert done.returncode != 0
+    assert "val-000000.tar: Input/output error" in done.stderr
+    assert [path.name for path in (out / "checkpoints").iterdir()] == [tried]
+    run(2, store, out, *flags.split(), "--run.save-every", "0", "--run.max-steps", "2", "--resume")
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    during = [(line["step"], line["val/loss"]) for line in lines if "val/loss" in line]
+    alone = evaluate(
+        EvaluateOptions(
+            run=out, store=store, split="val", checkpoint="last", out=tmp_path / "alone"
+        )
+    )
+    assert during == [(2, pytest.approx(alone["loss"], rel=1e-5))]
 
 
 def test_an_error_is_said_once(store: Path, tmp_path: Path) -> None:
@@ -191,9 +215,8 @@ def test_an_error_is_said_once(store: Path, tmp_path: Path) -> None:
 
 def test_an_error_of_one_process_is_said_by_it(store: Path, tmp_path: Path) -> None:
     """The other waits in the next exchange of gradients: it ends too, and blames the first."""
-    worker = Path(__file__).parents[1] / "helpers" / "failing_worker.py"
     flags = ["--data.store", str(store), "--out", str(tmp_path / "run"), *FLAGS.split()]
-    done = launch(2, str(worker), *flags)
+    done = launch(2, str(FAILING), *flags)
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert any("rank 1" in line and "train-000001.tar: Input/output" in line for line in said), said

@@ -55,6 +55,8 @@ BAD = [
     (OptimConfig, {"ema": 0.0}, "--optim.ema"),
     (MixConfig, {"mixup": -0.1}, "--mix.mixup"),
     (MixConfig, {"cutmix": -1}, "--mix.cutmix"),
+    (MixConfig, {"cutmix": float("inf")}, "--mix.cutmix"),
+    (MixConfig, {"mixup": float("nan")}, "--mix.mixup"),
     (DataConfig, {"start_image_size": 224}, "--data.start-image-size"),
     (DataConfig, {"start_image_size": 8}, "--data.start-image-size"),
     (OptimConfig, {"lr": 0}, "--optim.lr"),

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glr_fast.config import MixConfig
-from glr_fast.losses import LDAM, CrossEntropy
+from glr_fast.losses import LDAM, CrossEntropy, build_loss
 from glr_fast.mixing import Mixed, box, mix
+from glr_fast.model_config import LossConfig, LossName
 
 LABELS = torch.tensor([0, 1, 2, 3])
 
@@ -117,3 +118,28 @@ def test_margins_and_weights_go_to_each_label() -> None:
     parts = [loss(logits, labels, weights) for labels in (LABELS, LABELS.flip(0))]
     found = mixed.loss(lambda labels: loss(logits, labels, weights))
     torch.testing.assert_close(found, 0.8 * parts[0] + 0.2 * parts[1])
+
+
+@pytest.mark.parametrize("name", ["ce", "ldam", "logit_adjustment", "arcface"])
+def test_gradients_are_those_of_both_losses(name: LossName) -> None:
+    """LDAM shifts the logits for a moment and puts them back: twice here, on the same tensor."""
+    torch.manual_seed(0)
+    counts, weights = torch.tensor([90, 9, 5, 2, 1]), torch.rand(5)
+    loss = build_loss(LossConfig(name=name, label_smoothing=0.1), counts, 30.0, 30.0)
+    logits = (torch.rand(4, 5) * 60 - 30).requires_grad_()
+    mixed = Mixed(images(), LABELS, LABELS.flip(0), 0.3)
+    (found,) = torch.autograd.grad(mixed.loss(lambda y: loss(logits, y, weights)), logits)
+    wanted = torch.zeros_like(found)
+    for share, labels in ((0.3, LABELS), (0.7, LABELS.flip(0))):
+        apart = logits.detach().clone().requires_grad_()
+        wanted += share * torch.autograd.grad(loss(apart, labels, weights), apart)[0]
+    assert float(wanted.abs().sum()) > 0
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 0.2, 1.0, 1e6])
+def test_shares_lie_between_0_and_1_for_any_strength(alpha: float) -> None:
+    for config in (MixConfig(mixup=alpha), MixConfig(cutmix=alpha)):
+        mixed = [mix(config, images(), LABELS, seed=seed) for seed in range(50)]
+        assert all(0 <= one.share <= 1 for one in mixed)
+        assert all(bool(one.images.isfinite().all()) for one in mixed)

@@ -10,12 +10,14 @@ import pytest
 import safetensors.torch
 import torch
 from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 
-from glr_fast.checkpoint import checkpoint_folders
+from glr_fast import models
+from glr_fast.checkpoint import TrainState, checkpoint_folders
 from glr_fast.config import Config, DataConfig, MixConfig, RunConfig
-from glr_fast.data import Batch, Store
-from glr_fast.errors import ConfigError
-from glr_fast.run_model import moving_average
+from glr_fast.data import Batch
+from glr_fast.errors import ConfigError, TrainingError
+from glr_fast.run_model import image_sizes, moving_average
 from glr_fast.run_start import open_accelerator
 from glr_fast.trained_model import load_model
 from glr_fast.trainer import Trainer, train
@@ -152,6 +154,50 @@ def test_an_evaluation_that_fails_loses_no_step(store: Path, tmp_path: Path) -> 
     assert figures(wanted.out, "val/loss")[0][0] == step  # the one that is owed comes first
 
 
+def test_what_an_evaluation_could_not_write_is_not_the_best(store: Path, tmp_path: Path) -> None:
+    """The disk fails once, when the best weights are to be written, and not when all is saved."""
+    base = config(store, tmp_path / "run")
+    wanted = replace(base, run=RunConfig(eval_every=2, save_every=0))
+    trainer = Trainer(wanted, open_accelerator(wanted))
+
+    def full(*_: Any) -> None:
+        raise TrainingError("best: No space left on device")
+
+    trainer.writer.evaluated = full  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="No space"):
+        trainer.fit()
+    trainer.close()
+    (folder,) = checkpoint_folders(wanted.out)
+    assert TrainState.read(folder).best is None
+    assert not (wanted.out / "best" / "model.safetensors").exists()
+    stop = 2 * trainer.schedule.steps_per_epoch
+    train(replace(wanted, run=replace(wanted.run, max_steps=stop), resume=True))
+    assert (wanted.out / "best" / "model.safetensors").is_file()
+
+
+def test_an_update_that_fp16_skips_leaves_the_average(store: Path, tmp_path: Path) -> None:
+    base = with_options(store, tmp_path / "run", run=RunConfig(eval_every=0, save_every=0))
+    trainer = Trainer(base, open_accelerator(base))
+    batches = trainer.loader.stream()
+
+    def after_an_update() -> list[torch.Tensor]:
+        for _ in range(base.optim.accumulate_steps):
+            trainer.train_step(next(batches))
+        return [value.clone() for value in trainer.built.answering.state_dict().values()]
+
+    def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+        return all(map(torch.equal, one, other))
+
+    first = after_an_update()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AcceleratedOptimizer, "step_was_skipped", True)
+        skipped = after_an_update()
+    done = after_an_update()
+    trainer.close()
+    assert same(first, skipped)
+    assert not same(skipped, done)
+
+
 def test_nothing_is_read_back_with_the_options_on(store: Path, tmp_path: Path) -> None:
     quiet = replace(
         with_options(store, tmp_path / "run"),
@@ -182,4 +228,32 @@ def test_a_size_that_the_model_cannot_take_is_said_at_once(store: Path, tmp_path
     with pytest.raises(ConfigError, match=r"--data\.start-image-size 100: test_vit cannot"):
         train(wanted)
     assert not (wanted.out / "config.json").exists()
-    assert Store.open(store).num_classes
+
+
+def test_a_size_on_the_way_that_the_model_cannot_take_is_said_too(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Crops grow from 48 to 112 through 80, which no flag names."""
+    base = config(store, tmp_path / "run")
+    wanted = replace(base, data=replace(base.data, image_size=112, start_image_size=48))
+    place = models.place
+
+    def picky(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+        def check(_: torch.nn.Module, images: tuple[torch.Tensor]) -> None:
+            assert images[0].shape[-1] != 80, "80 is no multiple of 16 and 7"
+
+        placed = place(model, device)
+        placed.register_forward_pre_hook(check)
+        return placed
+
+    monkeypatch.setattr(models, "place", picky)
+    said = r"--data\.start-image-size 48, crops of 80: test_resnet cannot .*\(80 is no"
+    with pytest.raises(ConfigError, match=said):
+        train(wanted)
+    assert not (wanted.out / "config.json").exists()
+    short = replace(wanted, optim=replace(wanted.optim, epochs=2))
+    assert image_sizes(short) == [
+        ("--data.image-size", 112),
+        ("--data.eval-image-size", 112),
+        ("--data.start-image-size", 48),
+    ]
