@@ -12,19 +12,19 @@ the one with the best mean validation macro F1 over the seeds.
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
 
 from benchmarks.environment import describe, repository
+from benchmarks.kept_rows import add_row, read_rows
 from benchmarks.long_tail_data import base_store, rarest, thinned_store
 from benchmarks.long_tail_page import page
 from glr_fast.cpu_settings import apply_cpu_settings
@@ -110,10 +110,7 @@ class Runs:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.results: list[Result] = []
-        if file.is_file():
-            with open(file, newline="") as opened:
-                self.results = [_parsed(row) for row in csv.DictReader(opened)]
+        self.results: list[Result] = read_rows(file, _parsed)
 
     def result(self, point: Point) -> Result | None:
         """What came of a point, or None if it was not run yet."""
@@ -121,12 +118,7 @@ class Runs:
 
     def add(self, result: Result) -> None:
         """Write a row down."""
-        new = not self.file.is_file()
-        with open(self.file, "a", newline="") as opened:
-            writer = csv.DictWriter(opened, [field.name for field in fields(Result)])
-            if new:
-                writer.writeheader()
-            writer.writerow(asdict(result))
+        add_row(self.file, result)
         self.results.append(result)
 
     def best_margin(self, ratio: float, loss: str) -> float | None:
@@ -138,7 +130,7 @@ class Runs:
         return max(scores, key=lambda margin: mean(scores[margin])) if scores else None
 
 
-def _parsed(row: dict[str, str]) -> Result:
+def _parsed(row: Mapping[str, str]) -> Result:
     margin = float(row["margin"]) if row["margin"] else None
     point = Point(float(row["ratio"]), row["loss"], row["policy"], margin, int(row["seed"]))
     return Result.of(point, {name: float(row[name]) for name in SHARES}, float(row["seconds"]))

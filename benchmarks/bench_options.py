@@ -11,17 +11,17 @@ started again, the benchmark goes on where it was stopped. Writes benchmarks/res
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
 from benchmarks.environment import describe, repository
+from benchmarks.kept_rows import add_row, read_rows
 from benchmarks.long_tail_data import base_store
 from benchmarks.samples import Spread, table
 from glr_fast.cpu_settings import apply_cpu_settings
@@ -118,29 +118,16 @@ def run(case: str, seed: int, store: Path, epochs: int, work: Path) -> Row:
 
 def rows_of(file: Path) -> list[Row]:
     """The finished runs."""
-    if not file.is_file():
-        return []
-    with open(file, newline="") as opened:
-        return [
-            Row(
-                raw["case"],
-                int(raw["seed"]),
-                float(raw["accuracy"]),
-                float(raw["macro_f1"]),
-                float(raw["seconds"]),
-            )
-            for raw in csv.DictReader(opened)
-        ]
-
-
-def add(file: Path, row: Row) -> None:
-    """Write a finished run down."""
-    new = not file.is_file()
-    with open(file, "a", newline="") as opened:
-        writer = csv.DictWriter(opened, [field.name for field in fields(Row)])
-        if new:
-            writer.writeheader()
-        writer.writerow(asdict(row))
+    return read_rows(
+        file,
+        lambda raw: Row(
+            raw["case"],
+            int(raw["seed"]),
+            float(raw["accuracy"]),
+            float(raw["macro_f1"]),
+            float(raw["seconds"]),
+        ),
+    )
 
 
 def page(rows: Sequence[Row], epochs: int, photos: int, where: str) -> str:
@@ -181,10 +168,9 @@ of one seed (median, least to most). The time is that of a whole run, its start 
 
 {table(["option", "accuracy", "macro F1", *gains], body)}
 
-A photo more or less is 0.7 points: differences of a point or two cannot be told from chance. Read
-the table for what an option costs, and for what it does not do to a short fine-tuning of few
-photos. The average starts to pay where the learning rate is still high at the end or runs are
-noisy, mixing where a network would learn its photos by heart: neither is so here.
+A photo more or less is 0.7 points: differences of a point or two cannot be told from chance.
+The table says what an option costs, and what it does to a short fine-tuning of few photos; it says
+nothing of long trainings.
 
 {where}
 
@@ -214,7 +200,7 @@ def main() -> None:
         for case in list(TITLES)[:: -1 if place % 2 else 1]:
             if (case, seed) not in done:
                 row = run(case, seed, store, options.epochs, options.work)
-                add(file, row)
+                add_row(file, row)
                 print(row, flush=True)
     steps = len(Store.open(store).split_rows("train")) // BATCH
     text = page(rows_of(file), options.epochs, options.epochs * steps * BATCH, describe())

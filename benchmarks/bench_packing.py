@@ -13,18 +13,18 @@ goes on where it was stopped. Writes benchmarks/results/packing.md.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 from benchmarks.environment import describe, repository
+from benchmarks.kept_rows import add_row, read_rows
 from benchmarks.samples import Spread, table
 
 SHARED = repository().parent / "shared"
@@ -93,29 +93,16 @@ def run(packing: str, seed: int, store: Path, epochs: int, work: Path) -> Row:
 
 def rows_of(file: Path) -> list[Row]:
     """The finished runs."""
-    if not file.is_file():
-        return []
-    with open(file, newline="") as opened:
-        return [
-            Row(
-                raw["packing"],
-                int(raw["seed"]),
-                float(raw["accuracy"]),
-                float(raw["macro_f1"]),
-                float(raw["seconds"]),
-            )
-            for raw in csv.DictReader(opened)
-        ]
-
-
-def add(file: Path, row: Row) -> None:
-    """Write a finished run down."""
-    new = not file.is_file()
-    with open(file, "a", newline="") as opened:
-        writer = csv.DictWriter(opened, [field.name for field in fields(Row)])
-        if new:
-            writer.writeheader()
-        writer.writerow(asdict(row))
+    return read_rows(
+        file,
+        lambda raw: Row(
+            raw["packing"],
+            int(raw["seed"]),
+            float(raw["accuracy"]),
+            float(raw["macro_f1"]),
+            float(raw["seconds"]),
+        ),
+    )
 
 
 def page(rows: list[Row], sizes: dict[str, int], photos: int, epochs: int) -> str:
@@ -183,7 +170,7 @@ def main() -> None:
         for packing in list(PACKINGS)[:: -1 if place % 2 else 1]:
             if not any((row.packing, row.seed) == (packing, seed) for row in rows_of(file)):
                 row = run(packing, seed, stores[packing], options.epochs, work)
-                add(file, row)
+                add_row(file, row)
                 print(row, flush=True)
     sizes = {name: sum(f.stat().st_size for f in s.rglob("*.tar")) for name, s in stores.items()}
     photos = len(splits(stores["original"]))

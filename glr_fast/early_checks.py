@@ -72,8 +72,15 @@ def check_new(run: Path) -> None:
         )
 
 
-def check_store(store: Path | str, flag: str = "--store") -> None:
+def check_store(
+    store: Path | str, flag: str = "--store", instead: Path | str | None = None
+) -> None:
     """Make sure that a store of this machine can be opened.
+
+    Args:
+        store: its folder; a URL is left alone.
+        flag: that names it.
+        instead: the store that is taken without the flag, for the message of one that is not there.
 
     Raises:
         ConfigError: no store there, or one of another version.
@@ -82,7 +89,10 @@ def check_store(store: Path | str, flag: str = "--store") -> None:
         if not is_remote(location(store)):
             Store.open(store, check=False)
     except (StoreError, OSError) as error:
-        raise ConfigError(f"{flag} {error}") from None
+        advice = ""
+        if instead is not None and Path(instead).exists() and not Path(store).exists():
+            advice = f"; the run was trained on {instead}, which is taken without {flag}"
+        raise ConfigError(f"{flag} {error}{advice}") from None
 
 
 #: Flag -> whether it has an effect, and what it would take.

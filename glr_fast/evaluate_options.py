@@ -13,6 +13,7 @@ from glr_fast.run_folders import RUNS, model_folder, store_of
 
 SPLITS = ("train", "val", "test")
 """Of a store. Named here again, since this file is read before anything heavy is imported."""
+#: As ``shard_tools.sources`` understands folders; named again for the same reason.
 _MEANT = {"valid": "val", "validation": "val", "dev": "val", "training": "train", "testing": "test"}
 
 

@@ -219,7 +219,7 @@ def open_split(
     return open_loader(
         store,
         split,
-        replace(config.data, image_size=size, start_image_size=None),
+        replace(config.data, image_size=size, start_image_size=None),  # a loader has one size
         seed=config.seed,
         rank=Rank(accelerator.process_index, accelerator.num_processes),
         device=accelerator.device,

@@ -87,7 +87,8 @@ class Trainer:
             agree(accelerator, self.lock.take)
             start = agree(accelerator, lambda: check_folder(config, self.store))
             opened = partial(open_split, config, self.store, accelerator)
-            self.loader = TrainBatches(partial(opened, "train"), config.data.image_size)
+            first = config.data.start_image_size or config.data.image_size
+            self.loader = TrainBatches(partial(opened, "train"), first)
             undo.callback(self.loader.close)
             has_val = config.run.eval_every > 0 and len(self.store.split_rows("val")) > 0
             self.val_loader = opened("val") if has_val else None

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json as json_text
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from glr_fast.command_exit import run_command
 from glr_fast.command_help import EVALUATE
 from glr_fast.command_line import parse
-from glr_fast.errors import ConfigError
 from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.run_folders import store_of
 
@@ -34,13 +32,7 @@ def _evaluate() -> None:
 
     from glr_fast.early_checks import check_store
 
-    own = store_of(options.run) if given.store else None
-    try:
-        check_store(options.store)
-    except ConfigError as error:
-        if own is None or Path(str(own)) == Path(str(options.store)) or "no such" not in str(error):
-            raise
-        raise ConfigError(f"{error}; the run was trained on {own}: leave out --store") from None
+    check_store(options.store, instead=store_of(options.run))
 
     from glr_fast.evaluation import evaluate
     from glr_fast.metrics import as_table

@@ -15,6 +15,9 @@ from glr_fast.errors import ConfigError
 from glr_fast.predict_options import MOST_ROWS, PredictCommand, PredictOptions
 from glr_fast.run_folders import model_folder
 
+#: Suffixes of files that are photos for certain.
+_SURE = {".jpg", ".jpeg", ".png", ".webp"}
+
 
 def main() -> None:
     """Run the command and end the process."""
@@ -49,7 +52,8 @@ def _predict() -> None:
     asked = options.model
     options = replace(options, model=model_folder(asked, "--model"))
     _check_photos(options.photos)
-    _check_fits_terminal(options, _at_least(options.photos), "at least ")
+    if _on_terminal(options):
+        _check_fits_terminal(_at_least(options.photos), "at least ")
 
     from glr_fast.prediction import check_places, list_arguments, predict_listed
     from glr_fast.prediction.console import say
@@ -58,7 +62,8 @@ def _predict() -> None:
     check_places(options)
     model = load_model(options.model, options.checkpoint)
     listed = list_arguments(options.photos, (options.gallery, options.sort_into))
-    _check_fits_terminal(options, len(listed))
+    if _on_terminal(options):
+        _check_fits_terminal(len(listed))
     if options.model != asked:
         print(f"model: {model.title}, the newest run; --model names another", file=sys.stderr)
     try:
@@ -79,6 +84,10 @@ def _check_photos(names: Sequence[str]) -> None:
         raise ConfigError(f"{', '.join(missing[:3])}: no such photo or folder")
 
 
+def _on_terminal(options: PredictOptions) -> bool:
+    return not (options.out or options.gallery or options.sort_into)
+
+
 def _at_least(names: Sequence[str]) -> int:
     """Photos in files and folders as far as their names tell; counted a little beyond a screen.
 
@@ -96,12 +105,8 @@ def _at_least(names: Sequence[str]) -> int:
     return len(photos)
 
 
-_SURE = {".jpg", ".jpeg", ".png", ".webp"}
-
-
-def _check_fits_terminal(options: PredictOptions, photos: int, prefix: str = "") -> None:
-    somewhere = options.out or options.gallery or options.sort_into
-    if photos > MOST_ROWS and not somewhere:
+def _check_fits_terminal(photos: int, prefix: str = "") -> None:
+    if photos > MOST_ROWS:
         raise ConfigError(
             f"{prefix}{photos:,} photos are too many for the terminal; give --out FILE.csv (or "
             ".jsonl, .parquet), --gallery DIR or --sort-into DIR"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.bench_packing import Row, add, page, rows_of
+from benchmarks.bench_packing import Row, page, rows_of
+from benchmarks.kept_rows import add_row
 
 
 def test_the_page_compares_pairs_of_one_seed(tmp_path: Path) -> None:
@@ -16,7 +17,7 @@ def test_the_page_compares_pairs_of_one_seed(tmp_path: Path) -> None:
         Row("original", 1, 0.83, 0.77, 100.0),
         Row("original", 2, 0.10, 0.10, 900.0),  # its pair has not been run
     ):
-        add(file, row)
+        add_row(file, row)
     text = page(rows_of(file), {"original": 98_000 * 10, "short256": 37_000 * 10}, 10, 6)
     assert "| the photos' own bytes | 98 kB | 81.50% | 0.735 | 100 s |" in text
     assert "| short side 256 | 37 kB | 82.00% | 0.755 | 55 s |" in text

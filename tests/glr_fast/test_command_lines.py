@@ -16,7 +16,7 @@ from glr_fast.command_help import COMMANDS, TRAIN, CommandHelp, settings_of
 from glr_fast.command_line import parse, parse_train, parse_tune
 from glr_fast.commands import compare, doctor, evaluate, export, predict, train, tune
 from glr_fast.config import Config, DataConfig
-from glr_fast.early_checks import NEEDS, check_flags, check_new, check_training
+from glr_fast.early_checks import check_flags, check_new, check_training
 from glr_fast.errors import ConfigError
 from glr_fast.evaluate_options import EvaluateOptions
 from glr_fast.recipes import RECIPES
@@ -138,6 +138,7 @@ AT_ONCE = [
     ("glr-predict photos", "--model runs: no run in this folder"),
     ("glr-predict --model run holidya", "holidya: no such photo or folder"),
     ("glr-predict --model run", "no photos are named"),
+    ("glr-predict --model run photos", "at least 21 photos are too many for the terminal"),
     ("glr-export --model nowhere", "--model nowhere: no such run folder"),
     ("glr-export --model run --store nowhere", "--store nowhere: no such store folder"),
     ("glr-doctor --folder nowhere", "--folder nowhere: no such folder"),
@@ -147,6 +148,8 @@ AT_ONCE = [
 @pytest.mark.parametrize(("line", "said"), AT_ONCE, ids=[line for line, _ in AT_ONCE])
 def test_what_is_wrong_is_said_before_torch_is_loaded(line: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
+    for number in range(21):
+        (tmp_path / f"photos/{number}.jpg").touch()
     (tmp_path / "run/best").mkdir(parents=True)
     gone = Config(data=DataConfig(store=Path("gone")))
     (tmp_path / "run/config.json").write_text(gone.to_json())
@@ -163,48 +166,6 @@ def test_what_is_wrong_is_said_before_torch_is_loaded(line: str, said: str, tmp_
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "run"]
-
-
-IGNORED = [
-    "--optim.momentum 0.5",
-    "--loss.max-margin 0.3",
-    "--loss.margin-constant 0.3",
-    "--loss.reweight-beta 0.9",
-    "--loss.tau 0.5",
-    "--loss.angular-margin 0.2",
-    "--model.sub-centers 2",
-    "--model.float32-head --model.head cosine",
-    "--data.cache there --data.store store",
-    "--data.cache-gib 3",
-    "--data.index a --data.policy balanced",
-    "--run.monitor accuracy --run.eval-every 0",
-    "--data.start-image-size 96 --optim.epochs 1",
-]
-
-
-@pytest.mark.parametrize("line", IGNORED)
-def test_a_flag_without_effect_is_refused(line: str) -> None:
-    with pytest.raises(ConfigError, match=r"^--[\w.-]+ \S+ would be ignored: "):
-        check_flags(parse_train(line.split()), line.split())
-
-
-def test_every_such_flag_is_tried_and_works_with_what_it_needs() -> None:
-    tried = {word.removeprefix("--") for line in IGNORED for word in line.split()}
-    assert set(NEEDS) <= tried
-    for line in (
-        "--optim.momentum 0.5 --optim.name sgd",
-        "--recipe resnet50_ldam --loss.max-margin 0.3",
-        "--recipe=resnet50_ldam --loss.margin-constant=0.3",
-        "--loss.reweight-beta 0.9 --loss.reweight-from 0.8",
-        "--loss.name logit_adjustment --loss.tau 0.5",
-        "--recipe resnet50_arcface --loss.angular-margin 0.2 --model.sub-centers 2",
-        "--model.float32-head",
-        "--data.cache there --data.cache-gib 3 --data.store s3://bucket/store",
-        "--data.index a --data.policy natural",
-        "--run.monitor accuracy",
-        "--data.start-image-size 96 --optim.epochs 2",
-    ):
-        check_flags(parse_train(line.split()), line.split())
 
 
 def test_an_index_does_not_silently_replace_the_policy_of_a_recipe() -> None:

@@ -134,19 +134,24 @@ def test_no_average_without_a_decay() -> None:
     assert moving_average(torch.nn.Linear(2, 2), None) is None
 
 
+def fit_until_it_fails(trainer: Trainer, part: Any, method: str, error: Exception) -> None:
+    """Train with a part of the trainer of which a method raises."""
+
+    def fails(*_: Any) -> None:
+        raise error
+
+    setattr(part, method, fails)
+    with pytest.raises(type(error), match=str(error)):
+        trainer.fit()
+    trainer.close()
+
+
 def test_an_evaluation_that_fails_loses_no_step(store: Path, tmp_path: Path) -> None:
     """Saves are due once, at the end; the evaluation after two epochs finds no photos."""
     base = config(store, tmp_path / "run")
     wanted = replace(base, run=RunConfig(eval_every=2, save_every=0))
     trainer = Trainer(wanted, open_accelerator(wanted))
-
-    def missing(*_: Any) -> None:
-        raise OSError("val-000000.tar: Input/output error")
-
-    trainer.evaluate = missing  # type: ignore[method-assign]
-    with pytest.raises(OSError, match="Input/output"):
-        trainer.fit()
-    trainer.close()
+    fit_until_it_fails(trainer, trainer, "evaluate", OSError("val-000000.tar: I/O error"))
     step = 2 * trainer.schedule.steps_per_epoch
     assert [path.name for path in checkpoint_folders(wanted.out)] == [f"step-{step:08d}"]
     done = train(replace(wanted, resume=True))
@@ -159,14 +164,7 @@ def test_what_an_evaluation_could_not_write_is_not_the_best(store: Path, tmp_pat
     base = config(store, tmp_path / "run")
     wanted = replace(base, run=RunConfig(eval_every=2, save_every=0))
     trainer = Trainer(wanted, open_accelerator(wanted))
-
-    def full(*_: Any) -> None:
-        raise TrainingError("best: No space left on device")
-
-    trainer.writer.evaluated = full  # type: ignore[method-assign]
-    with pytest.raises(TrainingError, match="No space"):
-        trainer.fit()
-    trainer.close()
+    fit_until_it_fails(trainer, trainer.writer, "evaluated", TrainingError("best: disk full"))
     (folder,) = checkpoint_folders(wanted.out)
     assert TrainState.read(folder).best is None
     assert not (wanted.out / "best" / "model.safetensors").exists()
