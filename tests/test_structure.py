@@ -41,6 +41,7 @@ NOT_IMPORTED = {
     "glr_fast.report",
     "glr_fast.tuning",
     "glr_fast.tuning.trial_process",
+    "shard_tools.pages",
 }
 MODULE = re.compile(r"(shard_tools|glr_fast)(\.\w+)+(:\w+)?")
 

@@ -95,7 +95,7 @@ def _write_model(model: TrainedModel, run: Path | None, folder: Path) -> dict[st
             (folder / CONFIG).write_bytes((place / CONFIG).read_bytes())
             break
     return {
-        "exported_from": str(model.folder),
+        "exported_from": before.get("exported_from", str(model.folder)),
         "parameters": sum(value.numel() for value in model.module.parameters()),
         "timm": model.card.is_timm,
         "versions": {"timm": timm.__version__, "torch": str(torch.__version__)},

@@ -7,7 +7,6 @@ for every ``PART`` photos, in the order in which the page shows them.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,8 +15,9 @@ from statistics import fmean as mean
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from shard_tools.pages.environment import page_environment, script_data
 
 MARK = '<meta name="generator" content="glr-predict">'
 """By this line a page is known to be one of these."""
@@ -95,7 +95,7 @@ def write_page(
             own.append(data)
         else:
             (folder / DATA).mkdir(exist_ok=True)
-            script = f"gallery.part({number}, {_json(data)});\n"
+            script = f"gallery.part({number}, {script_data(data)});\n"
             (folder / DATA / f"{number:04d}.js").write_text(script, encoding="utf-8")
     data = {
         "part": PART,
@@ -106,12 +106,8 @@ def write_page(
         "rejected_count": len(facts.rejected),
         "own": own,
     }
-    environment = Environment(
-        loader=PackageLoader("glr_fast.gallery"), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("gallery.html.j2").render(
-        mark=Markup(MARK), facts=facts, data=Markup(_json(data))
-    )
+    template = page_environment("glr_fast.gallery").get_template("gallery.html.j2")
+    page = template.render(mark=Markup(MARK), facts=facts, data=script_data(data))
     (folder / INDEX).write_text(page, encoding="utf-8")
     if embedded:
         for entry in entries:
@@ -170,12 +166,3 @@ def _part(
         link = "" if entry.link is None else quote(entry.link)
         rows.append([entry.path, source, *entry.size, answers, link])
     return {"names": [[names[label], landmark_ids[label]] for label in labels], "rows": rows}
-
-
-def _json(data: Any) -> str:
-    """JSON that may stand inside a script element: no "<" can end or open anything there."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    text = text.encode("utf-8", "replace").decode()
-    for character in ("<", "\u2028", "\u2029"):
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text

@@ -143,7 +143,8 @@ def _nothing(what: str, rejected: Iterable[Rejected]) -> str:
     if first is None:
         return f"{what}; name files, folders, zips, tars or stores"
     detail = f" ({first.detail})" if first.detail else ""
-    return f"{what}; {first.path}: {first.reason}{detail}"
+    found = f"{first.path}: {first.reason}{detail}"
+    return found if first.reason == what else f"{what}; {found}"
 
 
 class _Work:

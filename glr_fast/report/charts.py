@@ -13,13 +13,12 @@ import numpy as np
 
 from glr_fast.report.curves import Curves
 from glr_fast.report.results import Results
+from shard_tools.pages import Chart, figure, plain, round_numbers
 
 MOST_POINTS = 600
 """Of a curve: more cannot be seen."""
 MOST_DOTS = 400
 """Classes that are drawn one by one."""
-
-Chart = dict[str, Any]
 
 
 def charts(results: Results, curves: Curves) -> dict[str, Chart]:
@@ -64,7 +63,7 @@ def _lines(curves: Curves, names: Mapping[str, str], y: str, number: str = "") -
             )
     if not traces:
         return None
-    chart = _chart(traces, "step", y, 280)
+    chart = figure(traces, "step", y, 280, zoom=False)
     chart["layout"]["yaxis"]["tickformat"] = number
     return chart
 
@@ -99,7 +98,7 @@ def _confusion(results: Results) -> Chart | None:
     if len(labels) <= 20:
         trace["text"] = [[str(v) if v else "" for v in row] for row in counts.tolist()]
         trace["texttemplate"] = "%{text}"
-    chart = _chart([trace], "predicted", "true", 150 + max(220, 24 * len(labels)))
+    chart = figure([trace], "predicted", "true", 150 + max(220, 24 * len(labels)), zoom=False)
     axes = {
         "showgrid": False,
         "ticks": "",
@@ -110,12 +109,7 @@ def _confusion(results: Results) -> Chart | None:
     chart["layout"]["xaxis"] |= axes | {"tickangle": -50}
     chart["layout"]["yaxis"] |= axes | {"autorange": "reversed"}
     # The page puts the names on the axes, as long as there is room, and all into the hover texts.
-    return chart | {"names": [plain(name) for name in names], "counts": counts.tolist()}
-
-
-def plain(name: str) -> str:
-    """A name as plotly shows it: it would take ``<b>`` for bold."""
-    return name.replace("&", "&amp;").replace("<", "&lt;")
+    return chart | {"names": list(names), "counts": counts.tolist()}
 
 
 def _frequency(results: Results) -> Chart | None:
@@ -161,22 +155,17 @@ def _frequency(results: Results) -> Chart | None:
             "<extra></extra>",
         }
     )
-    chart = _chart(traces, "training photos of the class", "right", 340)
-    ticks = _round_numbers(int(train.min()), int(train.max()))
+    chart = figure(traces, "training photos of the class", "right", 340, zoom=False)
+    ticks = _ticks(int(train.min()), int(train.max()))
     texts = [f"{tick:,}" for tick in ticks]
     chart["layout"]["xaxis"] |= {"type": "log", "tickvals": ticks, "ticktext": texts}
     chart["layout"]["yaxis"] |= {"tickformat": ".0%", "range": [-0.04, 1.04]}
     return chart
 
 
-def _round_numbers(least: int, most: int) -> list[int]:
-    """Ticks of a logarithmic axis: 1, 2, 5, 10 and so on, or powers of ten if these are many.
-
-    Where hardly one of them is in view, the ends.
-    """
-    steps = (1, 2, 5) if most <= 300 * max(least, 1) else (1,)
-    every = (step * 10**power for power in range(len(str(most)) + 1) for step in steps)
-    near = [tick for tick in every if least / 2 <= tick <= most * 2]
+def _ticks(least: int, most: int) -> list[int]:
+    """Ticks of a logarithmic axis: round numbers, or the ends where hardly one is in view."""
+    near = round_numbers(least, most)
     in_view = {tick for tick in near if least <= tick <= most}
     return near if len(in_view) > 1 else sorted(in_view | {least, most})
 
@@ -205,40 +194,7 @@ def _calibration(bars: Sequence[Mapping[str, float]]) -> Chart | None:
         "line": {"color": "@orange", "dash": "dash", "width": 2},
         "hoverinfo": "skip",
     }
-    chart = _chart([accuracy, perfect], "probability of the answer", "right", 340)
+    chart = figure([accuracy, perfect], "probability of the answer", "right", 340, zoom=False)
     for axis in ("xaxis", "yaxis"):
         chart["layout"][axis] |= {"tickformat": ".0%", "range": [0, 1.02]}
     return chart
-
-
-def _chart(traces: list[dict[str, Any]], x: str, y: str, height: int) -> Chart:
-    axis = {
-        "tickfont": {"size": 12},
-        "gridcolor": "@line",
-        "linecolor": "@line",
-        "zeroline": False,
-        "automargin": True,
-        "fixedrange": True,
-    }
-
-    def titled(text: str) -> dict[str, Any]:
-        return {"title": {"text": text, "font": {"size": 13, "color": "@muted"}, "standoff": 8}}
-
-    layout = {
-        "font": {"family": "@font", "size": 13, "color": "@ink"},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "height": height,
-        "dragmode": False,
-        "margin": {"l": 12, "r": 12, "t": 30 if len(traces) > 1 else 8, "b": 12},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "showlegend": len(traces) > 1,
-        "hoverlabel": {
-            "bgcolor": "@card",
-            "bordercolor": "@muted",
-            "font": {"color": "@ink", "family": "@font"},
-        },
-        "xaxis": axis | titled(x) | {"showgrid": False, "showline": True},
-        "yaxis": axis | titled(y),
-    }
-    return {"data": traces, "layout": layout}

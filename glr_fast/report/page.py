@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from glr_fast.checkpoint import write_atomically
 from glr_fast.data import Store
@@ -18,6 +13,7 @@ from glr_fast.report.charts import charts
 from glr_fast.report.curves import learning_curves
 from glr_fast.report.photos import PhotoBook
 from glr_fast.report.results import Results
+from shard_tools.pages.environment import page_environment, plotly_script, script_data
 
 REPORT = "report.html"
 PAIRS = 12
@@ -65,30 +61,30 @@ def render(results: Results, run: Path, store: Store | None) -> str:
         "classes": _class_columns(results.classes),
         "photos": book.thumbnails,
     }
-    environment = Environment(
-        loader=PackageLoader("glr_fast.report"), autoescape=True, undefined=StrictUndefined
-    )
     shown = len(drawn["confusion"]["names"]) if "confusion" in drawn else 0
-    return environment.get_template("report.html.j2").render(
-        title=run.resolve().name,
-        subtitle=_subtitle(figures),
-        headline=_headline(figures),
-        rows=_rows(figures),
-        bands=_bands(figures),
-        thresholds=_thresholds(figures),
-        charts=drawn,
-        shown=shown,
-        all_shown=shown == len(results.names),
-        classes=len(results.classes),
-        mistakes=len(results.mistakes),
-        pairs=pairs,
-        certain=certain,
-        photos=bool(book.thumbnails),
-        problem=book.problem,
-        ece=percent(figures["ece"], 1),
-        # "<" could end the script element early, or begin a comment in it.
-        data=Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
-        plotly_js=Markup(get_plotlyjs()),
+    return (
+        page_environment("glr_fast.report")
+        .get_template("report.html.j2")
+        .render(
+            title=run.resolve().name,
+            subtitle=_subtitle(figures),
+            headline=_headline(figures),
+            rows=_rows(figures),
+            bands=_bands(figures),
+            thresholds=_thresholds(figures),
+            charts=drawn,
+            shown=shown,
+            all_shown=shown == len(results.names),
+            classes=len(results.classes),
+            mistakes=len(results.mistakes),
+            pairs=pairs,
+            certain=certain,
+            photos=bool(book.thumbnails),
+            problem=book.problem,
+            ece=percent(figures["ece"], 1),
+            data=script_data(data),
+            plotly_js=plotly_script(),
+        )
     )
 
 

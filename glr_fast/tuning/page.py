@@ -36,30 +36,28 @@ def render(study: optuna.Study, file: Path, figure: str) -> None:
         ConfigError: plotly or Jinja2 is not installed.
     """
     try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
-        from plotly.offline import get_plotlyjs
+        from shard_tools.pages.environment import page_environment, plotly_script, script_data
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{file.name} needs {error.name}, which is not installed; pip install "
             "'glr-fast[tune]' (in a checkout: pip install -e '.[tune]')"
         ) from None
-    environment = Environment(
-        loader=PackageLoader("glr_fast.tuning"), autoescape=True, undefined=StrictUndefined
-    )
     best, trials = best_of(study), study.get_trials(deepcopy=False)
     drawn = _charts(study, figure)
     done = sum(trial.state.is_finished() for trial in trials)
-    text = environment.get_template("study.html.j2").render(
-        title=study.study_name,
-        figure=figure,
-        subtitle=f"{done} of {len(trials)} trials done; the figure is the best {figure} on val",
-        best=_row(best) if best else None,
-        charts=[(title, note) for title, note, _ in drawn],
-        # Only "</" could end the script element early.
-        data=Markup(json.dumps([data for _, _, data in drawn]).replace("</", "<\\/")),
-        plotly_js=Markup(get_plotlyjs()),
-        rows=[_row(trial) for trial in trials],
+    text = (
+        page_environment("glr_fast.tuning")
+        .get_template("study.html.j2")
+        .render(
+            title=study.study_name,
+            figure=figure,
+            subtitle=f"{done} of {len(trials)} trials done; the figure is the best {figure} on val",
+            best=_row(best) if best else None,
+            charts=[(title, note) for title, note, _ in drawn],
+            data=script_data([data for _, _, data in drawn]),
+            plotly_js=plotly_script(),
+            rows=[_row(trial) for trial in trials],
+        )
     )
     write_atomically(file, text)
 

@@ -6,15 +6,14 @@ and the dark theme; the page's script puts the colours in.
 
 from __future__ import annotations
 
-import math
 from typing import Any
-
-from shard_tools.report.style import NARROWEST, round_numbers
 
 Chart = dict[str, Any]
 
 
-def figure(traces: list[dict[str, Any]], x: str, y: str, height: int = 360) -> Chart:
+def figure(
+    traces: list[dict[str, Any]], x: str, y: str, height: int = 360, zoom: bool = True
+) -> Chart:
     """A chart of these traces with titled axes, with a legend if there are several.
 
     Args:
@@ -22,6 +21,7 @@ def figure(traces: list[dict[str, Any]], x: str, y: str, height: int = 360) -> C
         x: title of the horizontal axis.
         y: title of the vertical axis.
         height: in CSS pixels.
+        zoom: whether the mouse may zoom in.
     """
     axis = {
         "tickfont": {"size": 12},
@@ -51,29 +51,11 @@ def figure(traces: list[dict[str, Any]], x: str, y: str, height: int = 360) -> C
         "xaxis": axis | titled(x) | {"showgrid": False, "showline": True},
         "yaxis": axis | titled(y),
     }
+    if not zoom:
+        layout["dragmode"] = False
+        for name in ("xaxis", "yaxis"):
+            layout[name]["fixedrange"] = True
     return {"data": traces, "layout": layout}
-
-
-def whole_ticks(most: float) -> dict[str, Any]:
-    """Of a linear axis of numbers from 0: ticks only at whole numbers."""
-    return {"rangemode": "tozero"} | ({"tick0": 0, "dtick": 1} if most < 8 else {})
-
-
-def log_ticks(least: float, most: float) -> dict[str, Any]:
-    """Of a logarithmic axis: its range, and ticks at whole round numbers."""
-    ticks = round_numbers(least, most)
-    room = 0.04 * math.log10(most / least)
-    return {
-        "type": "log",
-        "tickvals": ticks,
-        "ticktext": [f"{tick:,}" for tick in ticks],
-        "range": [math.log10(least) - room, math.log10(most) + room],
-    }
-
-
-def counted(least: float, most: float) -> dict[str, Any]:
-    """An axis of numbers of photos: logarithmic where they differ widely."""
-    return log_ticks(least, most) if most >= NARROWEST * least else whole_ticks(most)
 
 
 def hatched(shape: str) -> dict[str, Any]:

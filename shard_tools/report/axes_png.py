@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 
-from shard_tools.report.style import round_numbers
+from shard_tools.pages import round_numbers
 
 COMMAS = FuncFormatter(lambda value, _: f"{value:,.6g}")
 

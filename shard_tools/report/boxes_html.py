@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from shard_tools.report.plotly_figure import (
+from shard_tools.pages import (
+    NARROWEST,
     Chart,
     counted,
     figure,
@@ -18,7 +19,7 @@ from shard_tools.report.plotly_figure import (
     whole_ticks,
 )
 from shard_tools.report.statistics import MOST_BARS, Box, histogram, size_bands
-from shard_tools.report.style import NARROWEST, PROPERTY_AXES, scaled, split_style
+from shard_tools.report.style import PROPERTY_AXES, scaled, split_style
 
 
 def class_sizes(splits: dict[str, np.ndarray]) -> Chart:

@@ -12,9 +12,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from shard_tools.pages import NARROWEST
 from shard_tools.report.axes_png import COMMAS, round_ticks, whole
 from shard_tools.report.statistics import Box, histogram
-from shard_tools.report.style import COLOURS, NARROWEST, PROPERTY_AXES, split_style
+from shard_tools.report.style import COLOURS, PROPERTY_AXES, split_style
 from shard_tools.report.survey import Survey
 
 

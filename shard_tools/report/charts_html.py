@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shard_tools.report.boxes_html import class_sizes, photo_property
-from shard_tools.report.class_counts import ClassCounts
-from shard_tools.report.plotly_figure import (
+from shard_tools.pages import (
     Chart,
     counted,
     figure,
@@ -21,6 +19,8 @@ from shard_tools.report.plotly_figure import (
     plain,
     whole_ticks,
 )
+from shard_tools.report.boxes_html import class_sizes, photo_property
+from shard_tools.report.class_counts import ClassCounts
 from shard_tools.report.statistics import (
     SMALL_CLASS,
     Imbalance,

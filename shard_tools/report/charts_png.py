@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from shard_tools.files.atomic import atomic_open
 from shard_tools.fonts import fonts_for
+from shard_tools.pages import NARROWEST
 from shard_tools.report.axes_png import round_ticks, whole
 from shard_tools.report.boxes_png import spread
 from shard_tools.report.statistics import (
@@ -32,7 +33,6 @@ from shard_tools.report.style import (
     GRID,
     INK,
     MUTED,
-    NARROWEST,
     shorten,
     split_style,
 )

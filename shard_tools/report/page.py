@@ -6,16 +6,13 @@ Only the ``eda`` command imports this module: Jinja2 and plotly are in the extra
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
+from shard_tools.pages.environment import page_environment, plotly_script, script_data
 from shard_tools.report.charts_html import charts
 from shard_tools.report.class_counts import ClassCounts
 from shard_tools.report.duplicates_shown import DuplicateGroup
@@ -37,9 +34,6 @@ def render(survey: Survey, figures: Imbalance) -> str:
     drawn = charts(survey, figures)
     pictures: list[str] = []
     data = {"charts": drawn, "classes": class_columns(survey.counts), "photos": pictures}
-    environment = Environment(
-        loader=PackageLoader("shard_tools.report"), autoescape=True, undefined=StrictUndefined
-    )
     largest, rarest = (
         [_card(portrait, pictures) for portrait in portraits]
         for portraits in (survey.largest, survey.rarest)
@@ -48,25 +42,28 @@ def render(survey: Survey, figures: Imbalance) -> str:
         "Label conflicts": _groups(survey.duplicates.conflicts, pictures),
         "Duplicates of one class": _groups(survey.duplicates.others, pictures),
     }
-    return environment.get_template("report.html.j2").render(
-        title=survey.counts.where.resolve().name,
-        subtitle=f"{_KINDS[survey.counts.kind]}: {survey.counts.where}",
-        headline=_headline(survey, figures),
-        charts=drawn,
-        texts=_texts(survey, figures),
-        named="names" in drawn["frequency"],
-        classes=figures.classes,
-        splits=_splits(survey),
-        rejected=_bars(survey.rejected),
-        duplicates=_bars(survey.duplicates.counts),
-        groups=groups,
-        largest=largest,
-        rarest=rarest,
-        photos=survey.counts.kind in ("store", "source"),
-        # "<" could end the script element early, or begin a comment in it.
-        data=Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
-        plotly_js=Markup(get_plotlyjs()),
-        footer="Made by glr-shard eda. This file is self-contained and fetches nothing.",
+    return (
+        page_environment("shard_tools.report")
+        .get_template("report.html.j2")
+        .render(
+            title=survey.counts.where.resolve().name,
+            subtitle=f"{_KINDS[survey.counts.kind]}: {survey.counts.where}",
+            headline=_headline(survey, figures),
+            charts=drawn,
+            texts=_texts(survey, figures),
+            named="names" in drawn["frequency"],
+            classes=figures.classes,
+            splits=_splits(survey),
+            rejected=_bars(survey.rejected),
+            duplicates=_bars(survey.duplicates.counts),
+            groups=groups,
+            largest=largest,
+            rarest=rarest,
+            photos=survey.counts.kind in ("store", "source"),
+            data=script_data(data),
+            plotly_js=plotly_script(),
+            footer="Made by glr-shard eda. This file is self-contained and fetches nothing.",
+        )
     )
 
 

@@ -21,8 +21,6 @@ PROPERTY_AXES = {
 
 FEW_CLASSES = 40
 """As many are drawn as bars with their names."""
-NARROWEST = 30
-"""Ratio that an axis spans from which on it is logarithmic."""
 
 
 def split_style(split: str) -> tuple[str, str]:
@@ -34,17 +32,6 @@ def scaled(box: Box, factor: float) -> Box:
     """The box in another unit."""
     values = (box.low, box.q1, box.median, box.q3, box.high, box.mean, box.min, box.max)
     return Box(*(value * factor for value in values), n=box.n)
-
-
-def round_numbers(least: float, most: float) -> list[int]:
-    """Ticks of a logarithmic axis, whole numbers: 1, 2, 5, 10 and so on.
-
-    Only powers of ten where these alone are many.
-    """
-    least = max(least, 1)
-    steps = (1, 2, 5) if most <= 300 * least else (1,)
-    every = (step * 10**power for power in range(len(f"{most:.0f}") + 1) for step in steps)
-    return [tick for tick in every if least / 2 <= tick <= most * 2]
 
 
 def shorten(name: str, most: int) -> str:

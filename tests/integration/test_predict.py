@@ -114,7 +114,7 @@ def test_modes_are_the_umasks(run: Path, three: Path, tmp_path: Path) -> None:
         (["--model", "nowhere", "{photos}"], "nowhere: no such run folder"),
         (["{photos}"], "--model runs: no run in this folder"),
         (["--model", "{run}"], "no photos are named"),
-        (["--model", "{run}", "{empty}"], "no photo there; {empty}: no photo there"),
+        (["--model", "{run}", "{empty}"], "error: {empty}: no photo there"),
         (["--model", "{run}", "gone"], "gone: no such photo or folder"),
         (["--model", "{run}", "{photos}", "--threshold", "2"], "--threshold must be from 0 to 1"),
         (["--model", "{run}", "{photos}", "--threshold", "x"], "--threshold"),

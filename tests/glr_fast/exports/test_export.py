@@ -199,6 +199,7 @@ def test_an_export_of_an_export_keeps_what_is_known(run: Path, tmp_path: Path) -
         text = (tmp_path / name / "README.md").read_text()
         assert "| val | 9 | 0.5000 |" in text
         assert "train |" not in text
+        assert f"exported from `{evaluated / 'best'}`" in text
     assert (tmp_path / "two" / "config.json").is_file()
 
 

@@ -204,7 +204,8 @@ def test_user_errors(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(StoreError, match="no such"):
         write_report(tmp_path / "none", tmp_path / "r.html")
     monkeypatch.setitem(sys.modules, "plotly", None)
-    monkeypatch.delitem(sys.modules, "shard_tools.report.page")
+    for name in ("shard_tools.report.page", "shard_tools.pages.environment"):
+        monkeypatch.delitem(sys.modules, name)
     for name in [name for name in sys.modules if name.startswith("plotly.")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(StoreError, match=r"needs plotly, which is not installed; pip install"):
