@@ -160,12 +160,12 @@ def zips(rng: random.Random) -> None:
 
 
 def test_photos() -> None:
-    assert fuzz(photos) > 5
+    fuzz(photos)
 
 
 def test_tars() -> None:
-    assert fuzz(tars) > 5
+    fuzz(tars)
 
 
 def test_zips() -> None:
-    assert fuzz(zips) > 5
+    fuzz(zips)
