@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from shard_tools.pages.environment import page_environment, script_data
+from shard_tools.pages.environment import page_template, script_data
 
 MARK = '<meta name="generator" content="glr-predict">'
 """By this line a page is known to be one of these."""
@@ -106,7 +106,7 @@ def write_page(
         "rejected_count": len(facts.rejected),
         "own": own,
     }
-    template = page_environment("glr_fast.gallery").get_template("gallery.html.j2")
+    template = page_template("glr_fast.gallery", "gallery.html.j2")
     page = template.render(mark=Markup(MARK), facts=facts, data=script_data(data))
     (folder / INDEX).write_text(page, encoding="utf-8")
     if embedded:

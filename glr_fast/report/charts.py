@@ -109,7 +109,7 @@ def _confusion(results: Results) -> Chart | None:
     chart["layout"]["xaxis"] |= axes | {"tickangle": -50}
     chart["layout"]["yaxis"] |= axes | {"autorange": "reversed"}
     # The page puts the names on the axes, as long as there is room, and all into the hover texts.
-    return chart | {"names": list(names), "counts": counts.tolist()}
+    return chart | {"names": names, "counts": counts.tolist()}
 
 
 def _frequency(results: Results) -> Chart | None:

@@ -13,7 +13,7 @@ from glr_fast.report.charts import charts
 from glr_fast.report.curves import learning_curves
 from glr_fast.report.photos import PhotoBook
 from glr_fast.report.results import Results
-from shard_tools.pages.environment import page_environment, plotly_script, script_data
+from shard_tools.pages.environment import page_template, plotly_script, script_data
 
 REPORT = "report.html"
 PAIRS = 12
@@ -62,29 +62,26 @@ def render(results: Results, run: Path, store: Store | None) -> str:
         "photos": book.thumbnails,
     }
     shown = len(drawn["confusion"]["names"]) if "confusion" in drawn else 0
-    return (
-        page_environment("glr_fast.report")
-        .get_template("report.html.j2")
-        .render(
-            title=run.resolve().name,
-            subtitle=_subtitle(figures),
-            headline=_headline(figures),
-            rows=_rows(figures),
-            bands=_bands(figures),
-            thresholds=_thresholds(figures),
-            charts=drawn,
-            shown=shown,
-            all_shown=shown == len(results.names),
-            classes=len(results.classes),
-            mistakes=len(results.mistakes),
-            pairs=pairs,
-            certain=certain,
-            photos=bool(book.thumbnails),
-            problem=book.problem,
-            ece=percent(figures["ece"], 1),
-            data=script_data(data),
-            plotly_js=plotly_script(),
-        )
+    template = page_template("glr_fast.report", "report.html.j2")
+    return template.render(
+        title=run.resolve().name,
+        subtitle=_subtitle(figures),
+        headline=_headline(figures),
+        rows=_rows(figures),
+        bands=_bands(figures),
+        thresholds=_thresholds(figures),
+        charts=drawn,
+        shown=shown,
+        all_shown=shown == len(results.names),
+        classes=len(results.classes),
+        mistakes=len(results.mistakes),
+        pairs=pairs,
+        certain=certain,
+        photos=bool(book.thumbnails),
+        problem=book.problem,
+        ece=percent(figures["ece"], 1),
+        data=script_data(data),
+        plotly_js=plotly_script(),
     )
 
 

@@ -36,7 +36,7 @@ def render(study: optuna.Study, file: Path, figure: str) -> None:
         ConfigError: plotly or Jinja2 is not installed.
     """
     try:
-        from shard_tools.pages.environment import page_environment, plotly_script, script_data
+        from shard_tools.pages.environment import page_template, plotly_script, script_data
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{file.name} needs {error.name}, which is not installed; pip install "
@@ -45,19 +45,16 @@ def render(study: optuna.Study, file: Path, figure: str) -> None:
     best, trials = best_of(study), study.get_trials(deepcopy=False)
     drawn = _charts(study, figure)
     done = sum(trial.state.is_finished() for trial in trials)
-    text = (
-        page_environment("glr_fast.tuning")
-        .get_template("study.html.j2")
-        .render(
-            title=study.study_name,
-            figure=figure,
-            subtitle=f"{done} of {len(trials)} trials done; the figure is the best {figure} on val",
-            best=_row(best) if best else None,
-            charts=[(title, note) for title, note, _ in drawn],
-            data=script_data([data for _, _, data in drawn]),
-            plotly_js=plotly_script(),
-            rows=[_row(trial) for trial in trials],
-        )
+    template = page_template("glr_fast.tuning", "study.html.j2")
+    text = template.render(
+        title=study.study_name,
+        figure=figure,
+        subtitle=f"{done} of {len(trials)} trials done; the figure is the best {figure} on val",
+        best=_row(best) if best else None,
+        charts=[(title, note) for title, note, _ in drawn],
+        data=script_data([data for _, _, data in drawn]),
+        plotly_js=plotly_script(),
+        rows=[_row(trial) for trial in trials],
     )
     write_atomically(file, text)
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 
-def page_environment(package: str) -> Environment:
-    """Jinja2 with the templates of a package, and behind them the shared ``page.css``, ``page.js``.
+def page_template(package: str, name: str) -> Template:
+    """A template that may include the shared ``page.css`` and ``page.js``.
 
     Args:
-        package: has a folder ``templates``.
+        package: has it in its folder ``templates``.
+        name: of its file.
     """
-    return Environment(
+    environment = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("shard_tools.pages")]),
         autoescape=True,
         undefined=StrictUndefined,
     )
+    return environment.get_template(name)
 
 
 def script_data(data: Any) -> Markup:

@@ -65,5 +65,5 @@ def hatched(shape: str) -> dict[str, Any]:
 
 
 def plain(name: str) -> str:
-    """A text as plotly shows it: it would take ``<b>`` for bold and ``$x$`` for a formula."""
+    """A text as plotly shows it: it would take ``<b>`` for bold, and warn of ``$x$``."""
     return name.replace("&", "&amp;").replace("<", "&lt;").replace("$", "&#36;")

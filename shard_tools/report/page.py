@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shard_tools.pages.environment import page_environment, plotly_script, script_data
+from shard_tools.pages.environment import page_template, plotly_script, script_data
 from shard_tools.report.charts_html import charts
 from shard_tools.report.class_counts import ClassCounts
 from shard_tools.report.duplicates_shown import DuplicateGroup
@@ -42,28 +42,25 @@ def render(survey: Survey, figures: Imbalance) -> str:
         "Label conflicts": _groups(survey.duplicates.conflicts, pictures),
         "Duplicates of one class": _groups(survey.duplicates.others, pictures),
     }
-    return (
-        page_environment("shard_tools.report")
-        .get_template("report.html.j2")
-        .render(
-            title=survey.counts.where.resolve().name,
-            subtitle=f"{_KINDS[survey.counts.kind]}: {survey.counts.where}",
-            headline=_headline(survey, figures),
-            charts=drawn,
-            texts=_texts(survey, figures),
-            named="names" in drawn["frequency"],
-            classes=figures.classes,
-            splits=_splits(survey),
-            rejected=_bars(survey.rejected),
-            duplicates=_bars(survey.duplicates.counts),
-            groups=groups,
-            largest=largest,
-            rarest=rarest,
-            photos=survey.counts.kind in ("store", "source"),
-            data=script_data(data),
-            plotly_js=plotly_script(),
-            footer="Made by glr-shard eda. This file is self-contained and fetches nothing.",
-        )
+    template = page_template("shard_tools.report", "report.html.j2")
+    return template.render(
+        title=survey.counts.where.resolve().name,
+        subtitle=f"{_KINDS[survey.counts.kind]}: {survey.counts.where}",
+        headline=_headline(survey, figures),
+        charts=drawn,
+        texts=_texts(survey, figures),
+        named="names" in drawn["frequency"],
+        classes=figures.classes,
+        splits=_splits(survey),
+        rejected=_bars(survey.rejected),
+        duplicates=_bars(survey.duplicates.counts),
+        groups=groups,
+        largest=largest,
+        rarest=rarest,
+        photos=survey.counts.kind in ("store", "source"),
+        data=script_data(data),
+        plotly_js=plotly_script(),
+        footer="Made by glr-shard eda. This file is self-contained and fetches nothing.",
     )
 
 

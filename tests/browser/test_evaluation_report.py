@@ -25,6 +25,7 @@ NAMES = [
     "泰姬陵",
     "قلعة حلب",
     "Ångström",
+    "$5$ & $6$",
     "6",
 ]
 CHARTS = {"loss", "accuracy", "rate", "confusion", "frequency", "calibration"}

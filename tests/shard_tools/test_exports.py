@@ -13,6 +13,7 @@ FACES = {
     "duplicates": "DUPLICATE_MODES deduplicated",
     "fetch": "FetchOptions fetch parse_shards",
     "files": "atomic_open is_remote location sha256_file write_text",
+    "pages": "NARROWEST Chart counted figure hatched log_ticks plain round_numbers whole_ticks",
     "photos": "CHECKS FORMATS MAX_PIXELS Photo PhotoOptions prepare read_header",
     "report": "collect write_report",
     "sampling": "POLICIES IndexOptions Stream epoch_order parse_policy policy_at stream_key "

@@ -15,7 +15,7 @@ const shortened = (text, most) => {
   const letters = [...text];
   return letters.length > most ? letters.slice(0, most - 1).join("") + "…" : text;
 };
-/* As plotly shows it: it reads some tags, and takes what is between two dollars for a formula. */
+/* As plotly shows it: it reads some tags, and warns of $x$ where no MathJax is there to typeset it. */
 const escaped = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/\$/g, "&#36;");
 
 /* A text "@blue" in a chart is a variable of the style sheet, so both themes work. */
