@@ -162,7 +162,7 @@ def train(work: Path, classes: int, loss: str) -> dict[str, Any]:
 
     found["steps_s"] = [step() for _ in range(WARM_UP + STEPS)][WARM_UP:]
     found["peak_training_gib"] = peak_gib()
-    # The first save gets memory for the copy from the system; all later ones use it again.
+    # The memory of the copy was got from the system since the first step, in the background.
     for name in ("first_save", "save"):
         begun = time.perf_counter()
         trainer.save()

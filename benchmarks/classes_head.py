@@ -49,6 +49,12 @@ def head(classes: int) -> dict[str, Any]:
         parameter.grad = grad_weight
         return torch.optim.AdamW([parameter], fused=fused, foreach=None).step
 
+    def of_gradient(work: Callable[[torch.Tensor], object]) -> Callable[[], None]:
+        def step() -> None:
+            work(grad_weight)
+
+        return step
+
     def of_linear(kind: type[torch.nn.Linear]) -> Callable[[], None]:
         layer = kind(FEATURES, classes)
 
@@ -76,6 +82,8 @@ def head(classes: int) -> dict[str, Any]:
     found = interleaved(timed)
     # The rest one by one: each holds gigabytes.
     for name, make in (
+        ("norm", lambda: of_gradient(torch.linalg.vector_norm)),
+        ("clip", lambda: of_gradient(lambda gradient: gradient.mul_(0.999))),
         ("adamw_fused", lambda: of_adamw(True)),
         ("adamw_default", lambda: of_adamw(False)),
         ("linear_bf16", lambda: of_linear(torch.nn.Linear)),

@@ -17,6 +17,8 @@ LOSSES = {
     "arcface": "ArcFace",
 }
 OTHERS = {
+    "norm": "norm of the head's gradient",
+    "clip": "clipping of it: times a number, in place",
     "adamw_fused": "AdamW's update of the head, fused (as it is)",
     "adamw_default": "the same, torch's default",
     "linear_bf16": "linear head under bf16 autocast, forward and backward",
@@ -81,12 +83,18 @@ def _training(trained: Mapping[str, Mapping[str, Any]], head: Mapping[str, Any] 
         products = median(head["seconds"]["products"])
         small, large = steps[min(steps)], steps[max(steps)]
         added = large - small
+        alone = {
+            name: median(head["seconds"][name]) for name in ("adamw_fused", "norm", "clip", "ce")
+        }
+        moved = 7 * 4 * 2048 * max(steps) / 1e9
         text += f"""
 
 The head's three matrix products alone (outputs, and the gradients of weights and features) take
 {products:.2f} s. The {max(steps):,} classes add {added:.2f} s to a step, {added / products:.2f}
-times that; aimed at: 1.3 times. The rest is the loss, the gradient's norm and clipping, AdamW's
-update and zeroed gradients."""
+times that; aimed at: 1.3 times. Alone, AdamW's update takes {alone["adamw_fused"]:.2f} s more, the
+norm of the gradient {alone["norm"]:.2f} s, clipping it {alone["clip"]:.2f} s, the loss
+{alone["ce"]:.2f} s: {(products + sum(alone.values())) / products:.2f} times with the products.
+AdamW reads and writes seven times the head's size, at {moved / alone["adamw_fused"]:.0f} GB/s."""
     return text + "\n"
 
 
@@ -122,12 +130,13 @@ def _ratio(own: Sequence[float], other: Sequence[float]) -> str:
 def _saving(part: Mapping[str, Any], resumed: Sequence[Mapping[str, Any]]) -> str:
     usual = median(part["steps_s"])
     wait, whole = part["save_wait_s"], part["save_s"]
+    first_wait, first = part["first_save_wait_s"], part["first_save_s"]
     text = f"""## Saving, resuming, evaluating
 
 A checkpoint of {part["checkpoint_gb"]:.1f} GB is whole after {whole:.1f} s. Training waits
 {wait:.2f} s of it ({wait / whole:.0%}; aimed at: under 5%), for the copy from which it is written.
-The first save of a run has to get the memory of that copy from the system: it takes
-{part["first_save_s"]:.1f} s, and training waits {part["first_save_wait_s"]:.2f} s"""
+The first save of a run, whose memory is got from the system in the background after the first step,
+takes {first:.1f} s, and training waits {first_wait:.2f} s of it ({first_wait / first:.0%})"""
     during = part["steps_during_save_s"]
     if during:
         slower = sum(during) - len(during) * usual

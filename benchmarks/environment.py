@@ -18,6 +18,9 @@ PACKAGES = (
     "opencv-python-headless",
 )
 
+#: Decide how fast the same step is, by the flag of Linux.
+INSTRUCTIONS = {"AVX2": "avx2", "AVX-512": "avx512f", "AMX": "amx_tile"}
+
 
 def repository() -> Path:
     """The root of the working tree."""
@@ -42,14 +45,16 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def processor() -> str:
-    """Name of the CPU."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+def processor(info: Path = Path("/proc/cpuinfo")) -> str:
+    """Name of the CPU, and the wide instructions it has: a name such as Xeon does not tell."""
+    if not info.is_file():
+        return platform.processor() or platform.machine()
+    lines = (line.partition(":") for line in info.read_text().splitlines())
+    said = {key.strip(): value.strip() for key, _, value in lines}
+    flags = said.get("flags", "").split()
+    wide = [name for name, flag in INSTRUCTIONS.items() if flag in flags]
+    name = said.get("model name") or platform.processor() or platform.machine()
+    return f"{name} ({', '.join(wide)})" if wide else name
 
 
 def gpu() -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -40,6 +42,18 @@ class Spread:
     def of(cls, values: Sequence[float]) -> Spread:
         """Of at least one value."""
         return cls(median(values), min(values), max(values))
+
+    @classmethod
+    def of_the_median(cls, values: Sequence[float]) -> Spread:
+        """The median and where it may lie: the middle 95% of medians of 2,000 resamplings.
+
+        For many short turns, of which the least and the most say nothing. The percentile bootstrap
+        of Efron, 1979, with a fixed seed.
+        """
+        random = np.random.default_rng(0)
+        drawn = random.choice(np.asarray(values), (2000, len(values)))
+        low, high = np.quantile(np.median(drawn, axis=1), (0.025, 0.975))
+        return cls(median(values), float(low), float(high))
 
     def text(self, digits: int) -> str:
         """Such as ``0.84 (0.82 to 0.85)``."""

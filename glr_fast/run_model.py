@@ -49,6 +49,15 @@ class RunModel:
         """What is evaluated and kept as the best: the average where there is one."""
         return self.average.module if self.average else self.bare
 
+    def updated(self, updates: int) -> None:
+        """Let the average follow, if there is one.
+
+        Args:
+            updates: of the weights so far, the last one with them.
+        """
+        if self.average:
+            self.average.update(self.bare, updates)
+
     def parts(self, scaler: Any) -> Parts:
         """What a checkpoint holds of it.
 

@@ -268,9 +268,10 @@ class Trainer:
             self.grad_norm = self.accelerator.clip_grad_norm_(parameters, clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if self.built.average and not self.optimizer.step_was_skipped:  # fp16 skips an overflow
-            done = self.step // self.schedule.accumulate + 1  # updates, this one with them
-            self.built.average.update(self.bare_model, done)
+        if not self.optimizer.step_was_skipped:  # as fp16 does at an overflow
+            self.built.updated(self.step // self.schedule.accumulate + 1)
+            if self.accelerator.is_main_process:  # now the optimiser has all its state
+                self.writer.reserve(lambda: self.built.parts(self.accelerator.scaler))
 
     def _seed(self) -> int:
         return seed_of_step(self.config.seed, self.step, self.accelerator.process_index)

@@ -56,3 +56,4 @@ def test_every_part_runs_and_the_page_is_made_of_them(
     assert "| 30 |" in text
     assert "LDAM, s = 1 |" in text
     assert "A resumed run is loaded" in text
+    assert "the norm of the gradient 0.00 s" in " ".join(text.split())

@@ -29,6 +29,16 @@ def test_spread_is_median_least_and_most() -> None:
     assert Spread(0.5, 0.25, 0.75).text(2) == "0.50 (0.25 to 0.75)"
 
 
+def test_a_median_of_many_lies_closer_than_the_values_do() -> None:
+    assert Spread.of_the_median([3.0]) == Spread(3, 3, 3)
+    few = Spread.of_the_median([0.8, 0.95, 1.0, 1.05, 1.3])
+    many = Spread.of_the_median([0.8, 0.95, 1.0, 1.05, 1.3] * 20)
+    assert (few.median, few.low, few.high) == (1, 0.8, 1.3)
+    assert many.median == 1
+    assert 0.95 <= many.low <= 1 <= many.high <= 1.05
+    assert many == Spread.of_the_median([0.8, 0.95, 1.0, 1.05, 1.3] * 20)  # the same each time
+
+
 def test_ratio_is_formed_in_each_round() -> None:
     # The machine halves its speed in the middle; the ratio does not notice, that of medians would.
     ours, theirs = turns(200, 100, 200), turns(100, 50, 50)

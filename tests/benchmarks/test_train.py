@@ -56,11 +56,16 @@ def test_the_whole_benchmark_tiny_and_once(photos: Path, tmp_path: Path) -> None
     options = (
         f"--work {tmp_path} --results {tmp_path / 'out'} --models test_resnet --batch 4 --size 32 "
         "--workers 1 --rounds 2 --steps 2 --warm 1 --pause 0 --no-compile --small"
+        " --option-rounds 2 --option-steps 2"
     )
     bench_train.main(options.split())
     text = (tmp_path / "out" / "train_cpu.md").read_text()
     for said in ("| test_resnet | ce | loader |", "| ldam | webdataset |", "bfloat16"):
         assert said in text
+    command = (
+        "bench_train --models test_resnet --batch 4 --size 32 --workers 1 --rounds 2 --steps 2"
+    )
+    assert f"{command} --option-rounds 2 --option-steps 2 --warm 1 --pause 0.0 --no-compile" in text
     held = json.loads((tmp_path / "feeds.json").read_text())
     assert [len(turns) for turns in held["test_resnet|ce"].values()] == [2, 2, 2]
     bench_train.main(options.split())  # measures nothing again

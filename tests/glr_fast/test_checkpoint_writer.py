@@ -11,7 +11,7 @@ import torch
 
 from glr_fast import checkpoint, checkpoint_writer
 from glr_fast.checkpoint import TrainState, load_weights
-from glr_fast.checkpoint_writer import CheckpointWriter, Parts, copied
+from glr_fast.checkpoint_writer import CheckpointWriter, Parts
 from glr_fast.errors import TrainingError
 
 EXPORT = {"model.json": b"{}"}
@@ -62,6 +62,22 @@ def test_training_waits_for_the_copy_not_for_the_disk(
     assert note == {"step": "1", "accuracy": "0.5"}
 
 
+def test_the_first_save_finds_its_memory_reserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[torch.Tensor] = []
+    monkeypatch.setattr(checkpoint_writer, "room_for", lambda value: made.append(value) or value)
+    writer, room, now = CheckpointWriter(tmp_path, keep=2), parts(0), parts(3)
+    writer.reserve(lambda: room)
+    writer.reserve(lambda: pytest.fail("once is enough"))
+    writer.save(state(1), now, EXPORT)
+    writer.wait()
+    writer.close()
+    assert len(made) == 1
+    assert room.model["weight"][0] == 3  # the copy is made where there was room
+    assert load_weights(tmp_path / "checkpoints" / "step-00000001")[0]["weight"][0] == 3
+
+
 def test_what_fails_in_the_background_is_heard_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,18 +120,3 @@ def test_best_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> Non
         writer.wait()
     writer.close()
     assert not (tmp_path / "best").exists()
-
-
-def test_copies_use_the_memory_of_the_copy_before() -> None:
-    value = {"a": torch.ones(3), "b": [torch.ones(2), 5], "c": (1, torch.zeros(()))}
-    first = copied(value)
-    value["a"].fill_(2)
-    again = copied(value, first)
-    assert again["a"] is first["a"]
-    assert again["a"].tolist() == [2, 2, 2]
-    assert again["b"][0] is first["b"][0]
-    assert again["b"][1] == 5
-    assert isinstance(again["c"], tuple)
-    grown = copied({"a": torch.ones(4), "new": torch.ones(1)}, first)
-    assert grown["a"].tolist() == [1, 1, 1, 1]
-    assert grown["new"].tolist() == [1]
