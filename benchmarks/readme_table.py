@@ -54,6 +54,18 @@ class Page:
                 return row
         raise PageError(f"benchmarks/results/{self.name}: no row {start!r} under {heading!r}")
 
+    def rows(self, **cells: str) -> list[Row]:
+        """All rows with these cells, by column; spaces in a column's name are underscores here.
+
+        Raises:
+            PageError: there is none.
+        """
+        wanted = {name.replace("_", " "): cell for name, cell in cells.items()}
+        found = [row for _, row in self._rows if wanted.items() <= row.items()]
+        if not found:
+            raise PageError(f"benchmarks/results/{self.name}: no row with {wanted}")
+        return found
+
     def link(self) -> str:
         """A link to the page, from README.md."""
         return f"[{Path(self.name).stem}](benchmarks/results/{self.name})"
@@ -71,6 +83,7 @@ def table(folder: Path = RESULTS) -> str:
         *_gpu(folder),
         *_build(folder),
         *_scale(folder),
+        *_fed(folder),
         *_training(folder),
         *_accuracy(folder),
     ):
@@ -176,6 +189,25 @@ def _scale(folder: Path) -> list[tuple[str, ...]]:
             copies.link(),
         ),
     ]
+
+
+def _fed(folder: Path) -> list[tuple[str, ...]]:
+    page = Page(folder, "train_cpu.md")
+    lines = []
+    for model, title in (("resnet50", "ResNet-50"), ("efficientnet_b0", "EfficientNet-B0")):
+        ours, theirs = (
+            [row["of synthetic"].split(" ")[0] for row in page.rows(model=model, fed_by=feed)]
+            for feed in ("loader", "webdataset")
+        )
+        lines.append(
+            (
+                f"{title} trained on 2 CPU cores, of its speed without loading: CE, LDAM",
+                ", ".join(ours),
+                f"fed by webdataset + DataLoader {', '.join(theirs)}",
+                page.link(),
+            )
+        )
+    return lines
 
 
 def _training(folder: Path) -> list[tuple[str, ...]]:
