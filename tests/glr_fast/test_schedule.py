@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from glr_fast.config import Config, DataConfig, LossConfig, ModelConfig, OptimConfig, RunConfig
 from glr_fast.errors import ConfigError
-from glr_fast.schedule import Schedule, growing_sizes, lr_factor
+from glr_fast.schedule import Schedule, growing_sizes, lr_factor, seed_of_step
 
 
 def schedule(
@@ -29,7 +29,9 @@ def test_learning_rate_by_hand() -> None:
     assert rates[4] == 1.0
     assert rates[6] == pytest.approx(0.5)
     assert rates[8] == pytest.approx(0.0, abs=1e-12)
-    assert lr_factor(8, 8, 4, 0.1) == pytest.approx(0.1)
+    # To a tenth of the peak: the cosine spans the rest.
+    assert [lr_factor(update, 8, 4, 0.1) for update in (4, 6, 8)] == pytest.approx([1, 0.55, 0.1])
+    assert lr_factor(5, 5, 4, 0.1) == pytest.approx(0.1)
     assert lr_factor(0, 5, 0, 0.0) == 1.0
     assert lr_factor(20, 8, 4, 0.0) == pytest.approx(0.0, abs=1e-12)
 
@@ -40,6 +42,18 @@ def test_all_batches_of_an_update_have_its_learning_rate() -> None:
     assert plan.warmup == 2  # round(10 / 4)
     assert len({plan.lr(step) for step in range(4, 8)}) == 1
     assert plan.lr(0) == 1.0  # half of the peak of 2
+    # The cosine is laid out over the 10 updates of the run, not over its 41 batches.
+    rest = schedule(steps_per_epoch=41, accumulate=4, epochs=1, eval_every=0)
+    low = replace(rest, min_ratio=0.5, warmup=2)
+    assert low.lr(24) == 2.0 * lr_factor(6, 10, 2, 0.5) == pytest.approx(1.5)
+
+
+def test_every_step_of_every_process_has_a_seed_of_its_own() -> None:
+    places = [(seed, step, rank) for seed in (0, 7) for step in (0, 1, 2) for rank in (0, 1, 2)]
+    seeds = [seed_of_step(*place) for place in places]
+    assert len(set(seeds)) == len(places)
+    assert seeds == [seed_of_step(*place) for place in places]
+    assert max(seeds) > 2**32 > 0 <= min(seeds)
 
 
 def test_phases() -> None:

@@ -130,6 +130,22 @@ def test_another_decay_cannot_continue_a_run(store: Path, tmp_path: Path) -> Non
             train(other)
 
 
+def test_the_average_leaves_the_noise_of_the_beginning_within_a_few_updates() -> None:
+    """With 0.9999 throughout, 99.9% of them would be left after ten updates."""
+    model = torch.nn.Linear(2, 2)
+    average = moving_average(model, 0.9999)
+    assert average is not None
+    left = []
+    for update in range(1, 31):
+        for parameter in model.parameters():
+            torch.nn.init.constant_(parameter, float(update > 1))  # noise, then what is learnt
+        average.update(model, update)
+        left.append(1 - min(p.detach().min().item() for p in average.module.parameters()))
+    assert left[0] == 1
+    assert left[10] < 0.1
+    assert left[29] < 0.01
+
+
 def test_no_average_without_a_decay() -> None:
     assert moving_average(torch.nn.Linear(2, 2), None) is None
 
