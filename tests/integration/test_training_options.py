@@ -75,9 +75,12 @@ def test_a_resumed_run_with_all_options_equals_the_whole_one(store: Path, tmp_pa
             assert torch.equal(value, expected[name]), (kind, name)
 
 
-def test_the_average_is_what_is_evaluated_kept_and_loaded(store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_average_is_what_is_evaluated_kept_and_loaded(
+    accumulate: int, store: Path, tmp_path: Path
+) -> None:
     base = config(store, tmp_path / "run")
-    wanted = replace(base, optim=replace(base.optim, ema=0.5, accumulate_steps=1))
+    wanted = replace(base, optim=replace(base.optim, ema=0.5, accumulate_steps=accumulate))
     trainer = Trainer(wanted, open_accelerator(wanted))
     average = {k: v.clone() for k, v in trainer.bare_model.state_dict().items()}
     update = trainer._update
