@@ -54,6 +54,10 @@ def test_per_class_and_mistakes() -> None:
     assert table["label"].tolist() == [0, 1, 3]
     assert table["photos"].tolist() == [3, 2, 1]
     assert table["train"].tolist() == [150, 50, 5]
+    # Of class 3 nothing was predicted: no precision, which counts as 0.
+    assert table["precision"].tolist() == pytest.approx([2 / 4, 1, 0])
+    assert table["recall"].tolist() == pytest.approx([2 / 3, 1 / 2, 0])
+    assert table["f1"].tolist() == pytest.approx([4 / 7, 2 / 3, 0])
     pairs = metrics.confused_pairs(LABELS, TOP[:, 0], ["a", "b", "c", "d"])
     assert pairs[["label", "predicted", "photos"]].to_numpy().tolist() == [
         [0, 2, 1],

@@ -66,6 +66,8 @@ def test_calibration_by_hand() -> None:
     bars = metrics.reliability(RIGHT, confidence, bins=10)
     assert [(bar["photos"], bar["accuracy"]) for bar in bars] == [(2, 0.5), (2, 0.5), (1, 1.0)]
     assert [bar["from"] for bar in bars] == pytest.approx([0.2, 0.8, 0.9])
+    assert [bar["to"] for bar in bars] == pytest.approx([0.3, 0.9, 1.0])
+    assert [bar["confidence"] for bar in bars] == pytest.approx([0.25, 0.85, 0.95])
     assert metrics.expected_calibration_error(RIGHT[:0], confidence[:0]) is None
 
 

@@ -53,7 +53,10 @@ def test_every_step_of_every_process_has_a_seed_of_its_own() -> None:
     seeds = [seed_of_step(*place) for place in places]
     assert len(set(seeds)) == len(places)
     assert seeds == [seed_of_step(*place) for place in places]
-    assert max(seeds) > 2**32 > 0 <= min(seeds)
+    assert all(2**32 < seed < 2**64 for seed in seeds)
+    assert (
+        seed_of_step(7, 1000, 3) == 16588383871184232954
+    )  # runs of earlier versions go on with the same
 
 
 def test_phases() -> None:
@@ -107,6 +110,13 @@ def test_less_than_one_update_is_refused() -> None:
     config = replace(Config(), optim=OptimConfig(epochs=1, accumulate_steps=8))
     with pytest.raises(ConfigError, match="accumulate-steps 8: the whole run has 5 batches"):
         Schedule.of(config, 5)
+    assert Schedule.of(config, 8).total == 8  # one update is enough
+
+
+def test_what_is_taken_as_it_stands() -> None:
+    config = Config(optim=OptimConfig(lr=0.5, min_lr_ratio=0.25), run=RunConfig(log_every=7))
+    plan = Schedule.of(config, 10)
+    assert (plan.peak_lr, plan.min_ratio, plan.log_every) == (0.5, 0.25, 7)
 
 
 @pytest.mark.parametrize(
