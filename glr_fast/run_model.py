@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,7 @@ from accelerate import Accelerator
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
-from glr_fast import models
+from glr_fast import memory, models
 from glr_fast.checkpoint_writer import Parts, load_checkpoint
 from glr_fast.config import Config
 from glr_fast.data import Store
@@ -116,6 +117,9 @@ class RunModel:
         weights = effective_number_weights(counts, config.loss.reweight_beta)
         model = models.place(model, accelerator.device)
         models.check_image_sizes(model, image_sizes(config))
+        if accelerator.device.type == "cpu" and accelerator.is_local_main_process:
+            warning = memory.warning_of(config, model, accelerator.num_processes)
+            print(f"warning: {warning}\n" if warning else "", end="", file=sys.stderr, flush=True)
         optimizer = build_optimizer(config.optim, model)
         # Before Accelerate puts autocast around the model's forward, which a copy would share.
         average = moving_average(model, config.optim.ema)

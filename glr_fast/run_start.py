@@ -40,6 +40,7 @@ from glr_fast.data import Loader, Rank, Store, bad_samples_file, open_loader
 from glr_fast.data.opening import EpochIndex
 from glr_fast.errors import ConfigError
 from glr_fast.gpu_settings import apply_gpu_settings
+from glr_fast.run_folders import runs_in
 from glr_fast.run_lock import LOCK
 
 
@@ -143,10 +144,11 @@ def check_folder(config: Config, store: Store) -> Continuation | None:
     _check_options(config, old)
     if folder is None:
         if _others_in(run):
-            _warn(
-                f"{run}: no checkpoint to continue from; starting from the beginning"
-                + (", and best/ stays until weights are better" if best_note(run) else "")
-            )
+            best = ", and best/ stays until weights are better" if best_note(run) else ""
+            _warn(f"{run}: no checkpoint to continue from; starting from the beginning{best}")
+        else:
+            there = "".join(f"; there is {other}" for other in runs_in(run.parent)[-3:])
+            _warn(f"--resume: {run} is no run to continue, a new one begins{there}")
         return None
     state = TrainState.read(folder)
     _check_same(config, state, store)

@@ -74,7 +74,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     if not accelerator.is_main_process:
         return {}
     figures = _about(options, model, store) | all_figures(predictions, model, options.resamples)
-    figures |= {"trained_on": learnt}
+    figures |= {"trained_on": learnt, "warnings": _doubts(options, store, learnt)}
     _clear(options.folder)
     write_tables(options.folder, predictions, store, model)
     write_atomically(options.folder / METRICS, json.dumps(figures, indent=1) + "\n")
@@ -120,19 +120,21 @@ def _prepare(folder: Path) -> None:
         ) from None
 
 
+def _doubts(options: EvaluateOptions, store: Store, learnt: int) -> list[str]:
+    """What makes the figures too good."""
+    said = []
+    if learnt:
+        said.append(
+            f"{learnt:,} of these photos were trained on: they are in the training split of "
+            f"{store_of(options.run)}. The figures are too good; train anew on this store"
+        )
+    notes = store.manifest.notes.get("splits", [])
+    return said + [f"{options.store}: {note}" for note in notes if "groups of duplicates" in note]
+
+
 def _warn(options: EvaluateOptions, store: Store, learnt: int) -> None:
     """Say what makes figures too good, and which ones are going to be replaced."""
-    lines = []
-    if learnt:
-        lines.append(
-            f"warning: {learnt:,} of these photos were trained on: they are in the training split "
-            f"of {store_of(options.run)}. The figures are too good; train anew on this store"
-        )
-    lines += [
-        f"warning: {options.store}: {note}"
-        for note in store.manifest.notes.get("splits", [])
-        if "groups of duplicates" in note
-    ]
+    lines = [f"warning: {doubt}" for doubt in _doubts(options, store, learnt)]
     try:
         before = json.loads((options.folder / METRICS).read_text())
         if before["store_digest"] != fingerprint(store):

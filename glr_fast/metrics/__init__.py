@@ -14,7 +14,12 @@ from glr_fast.metrics.accuracy import (
     summarise,
 )
 from glr_fast.metrics.bootstrap import Photos, intervals
-from glr_fast.metrics.calibration import expected_calibration_error, reliability, thresholds
+from glr_fast.metrics.calibration import (
+    expected_calibration_error,
+    reliability,
+    thresholds,
+    too_few,
+)
 from glr_fast.metrics.ranking import global_average_precision
 from glr_fast.metrics.text import as_table, percent
 
@@ -33,4 +38,5 @@ __all__ = [
     "reliability",
     "summarise",
     "thresholds",
+    "too_few",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,3 +101,15 @@ def thresholds(
             "precision": None if at is None else float(precision[at]),
         }
     return found
+
+
+def too_few(found: Mapping[str, Any], precision: float) -> bool:
+    """Whether so few photos are accepted that they cannot show a precision: 25 right ones no 99%.
+
+    One mistake among them would be more than the precision allows.
+
+    Args:
+        found: an entry of :func:`thresholds`.
+        precision: its key, as a number.
+    """
+    return found["accepted"] > 0 and found["accepted"] * (1 - precision) < 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from glr_fast.metrics.calibration import too_few
+
 #: Figures in the order of the table: key in metrics.json, words.
 ROWS = (
     ("accuracy", "accuracy"),
@@ -60,8 +62,7 @@ def _thresholds(thresholds: Mapping[str, Any]) -> list[str]:
         if found["probability"] is None:
             lines.append(f"  no threshold makes {target} of the answers right")
         else:
-            # All of 25 photos right is no evidence for 99%: one mistake could not show.
-            few = found["accepted"] * (1 - float(wanted)) < 1
+            few = too_few(found, float(wanted))
             remark = f"; {found['accepted']} photos, too few to tell" if few else ""
             lines.append(
                 f"  {target} right from probability {found['probability']:.3f} on, which "

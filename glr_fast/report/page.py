@@ -8,7 +8,7 @@ from typing import Any
 
 from glr_fast.checkpoint import write_atomically
 from glr_fast.data import Store
-from glr_fast.metrics import percent
+from glr_fast.metrics import percent, too_few
 from glr_fast.report.charts import charts
 from glr_fast.report.curves import learning_curves
 from glr_fast.report.photos import PhotoBook
@@ -66,6 +66,7 @@ def render(results: Results, run: Path, store: Store | None) -> str:
     return template.render(
         title=run.resolve().name,
         subtitle=_subtitle(figures),
+        warnings=figures.get("warnings", []),
         headline=_headline(figures),
         rows=_rows(figures),
         bands=_bands(figures),
@@ -164,6 +165,7 @@ def _thresholds(figures: Mapping[str, Any]) -> list[dict[str, str]]:
             "probability": f"{found['probability']:.3f}" if found["accepted"] else "none",
             "coverage": percent(found["coverage"], 1) if found["accepted"] else "-",
             "accepted": f"{found['accepted']:,}",
+            "remark": "too few to tell" if too_few(found, float(wanted)) else "",
         }
         for wanted, found in figures.get("thresholds", {}).items()
     ]

@@ -12,6 +12,7 @@ from shard_tools.build.splits import DEFAULT_FRACTIONS, TRAIN, assign_splits
 from shard_tools.duplicates.neighbours import join
 from shard_tools.errors import StoreError
 from shard_tools.sources import Records
+from shard_tools.sources.split_names import SPLIT_ADVICE
 from shard_tools.store import SPLITS
 
 VAL, TEST = SPLITS.index("val"), SPLITS.index("test")
@@ -43,19 +44,29 @@ def assign(records: Records, options: BuildOptions) -> Assignment:
         wanted = DEFAULT_FRACTIONS if records.given is None else GIVEN
     if wanted == GIVEN:
         if records.given is None:
+            doubt = _not_splits(records)
             raise StoreError(
-                f"--splits given: {options.source} says nothing of splits (folders train, val and "
-                "test, or a column split); give three shares, such as 0.72,0.18,0.10"
+                f"--splits given: {doubt or f'{options.source} says nothing of splits'} (folders "
+                "train, val and test, or a column split with these words); or give three shares, "
+                "such as 0.72,0.18,0.10"
             )
         return _given(records, records.given, options)
     fractions = tuple(float(share) for share in wanted)
     notes: tuple[str, ...] = ()
+    if options.splits is None and (doubt := _not_splits(records)):
+        notes = (doubt,)
     if records.given is not None:
         notes = ("the splits of the source were not used; --splits given keeps them",)
     if records.owners is not None:
         splits, said = by_owner(records, fractions, options.seed)
         return Assignment(splits, fractions, (*notes, *said))
     return Assignment(_stratified(records, fractions, options.seed), fractions, notes)
+
+
+def _not_splits(records: Records) -> str | None:
+    """What looks like splits under other names, and what to do if it is; None for nothing."""
+    found = records.notes.get("not_splits")
+    return f"{found}: if these are splits, {SPLIT_ADVICE}" if found else None
 
 
 def _stratified(records: Records, fractions: tuple[float, ...], seed: int) -> np.ndarray:

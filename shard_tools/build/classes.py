@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from shard_tools.build.options import BuildOptions
 from shard_tools.build.plan import select_classes
-from shard_tools.columns import one_array, pc
+from shard_tools.columns import comma_text, one_array, pc
 from shard_tools.errors import StoreError
 from shard_tools.sources import Records
 from shard_tools.store import Store
@@ -70,7 +71,12 @@ def named(classes: pa.Table, names: Sequence[str], flag: str) -> np.ndarray:
     if unknown:
         close = difflib.get_close_matches(unknown[0], known, n=1)
         more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
-        hint = f"; did you mean {close[0]!r}?" if close else "; glr-shard stats lists them"
+        hint = "; glr-shard stats lists them"
+        if close:
+            # On a command line a name with a comma has quotes inside, or it is taken for two.
+            text = comma_text(close)
+            plain = text == close[0] or flag == "--classes-file"
+            hint = f"; did you mean {repr(close[0]) if plain else shlex.quote(text)}?"
         raise StoreError(f"{flag}: there is no class {unknown[0]!r}{more}{hint}")
     wanted = set(names)
     return np.array([i in wanted or t in wanted for i, t in zip(ids, titles, strict=True)], bool)

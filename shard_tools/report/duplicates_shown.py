@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from shard_tools.columns import pc
+from shard_tools.columns import one_array, pc
 from shard_tools.report.class_counts import ClassCounts
 from shard_tools.report.photos_shown import thumbnail
 from shard_tools.store.layout import DUPLICATES
@@ -65,12 +65,13 @@ def duplicates_of(store: Store, counts: ClassCounts, read: Callable[[int], bytes
     table = read_store_csv(store, DUPLICATES, _COLUMNS)
     if table is None or not len(table):
         return Duplicates({})
-    groups = _grouped(table)
+    groups = _grouped(table, _splits_of(table, store))
     numbers = {
         "photos with a duplicate": len(table),
         "of them identical files": pc.sum(pc.equal(table["kind"], "exact")).as_py(),
         "groups of duplicates": len(groups),
         "of them with several labels": sum(group.conflict for group in groups),
+        "of them in several splits": sum(group.torn for group in groups),
     }
     pictures = _Pictures(store, counts, read)
     conflicts = sorted((g for g in groups if g.conflict), key=lambda g: -len(g.rows))
@@ -88,16 +89,34 @@ class _Group:
     rows: list[int]
     conflict: bool
     exact: bool
+    torn: bool
 
 
-def _grouped(table: pa.Table) -> list[_Group]:
+def _splits_of(table: pa.Table, store: Store) -> pa.ChunkedArray:
+    """The split of each photo; null for one that was dropped."""
+    samples = store.samples(["key", "split"])
+    place = pc.index_in(table["key"], value_set=one_array(samples["key"]))
+    return samples["split"].take(place)
+
+
+def _grouped(table: pa.Table, splits: pa.ChunkedArray) -> list[_Group]:
     """The groups in the order of the file."""
     numbered = table.append_column("row", pa.array(range(len(table)), pa.int64()))
     flags = numbered.append_column("conflict", pc.equal(table["label_conflict"], "true"))
     flags = flags.append_column("exact", pc.equal(table["kind"], "exact"))
-    sums = [("row", "list"), ("conflict", "any"), ("exact", "all")]
+    flags = flags.append_column("split", splits)
+    sums = [("row", "list"), ("conflict", "any"), ("exact", "all"), ("split", "count_distinct")]
     grouped = flags.group_by("group", use_threads=False).aggregate(sums).to_pylist()
-    return [_Group(g["group"], g["row_list"], g["conflict_any"], g["exact_all"]) for g in grouped]
+    return [
+        _Group(
+            g["group"],
+            g["row_list"],
+            g["conflict_any"],
+            g["exact_all"],
+            g["split_count_distinct"] > 1,
+        )
+        for g in grouped
+    ]
 
 
 class _Pictures:

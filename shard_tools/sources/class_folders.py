@@ -23,12 +23,14 @@ from shard_tools.sources.records import (
     stems,
 )
 from shard_tools.sources.split_folders import (
+    alike_folders,
     folders_of_splits,
     listed,
+    listed_all,
     refuse_hidden_splits,
     without_splits,
 )
-from shard_tools.sources.split_names import UNKNOWN, split_of
+from shard_tools.sources.split_names import SPLIT_ADVICE, UNKNOWN, split_of
 from shard_tools.sources.zip_reader import ZipReader
 from shard_tools.sources.zips import read_directory
 
@@ -121,6 +123,8 @@ def _classes(
         ),
     ]
     chosen = mask(photo & inside & ~odd)
+    alike = [] if given is not None else alike_folders(folders.filter(chosen))
+    notes = {"not_splits": f"{listed_all(alike)} hold the same folders"} if alike else {}
     refuse_hidden_splits(source, top, folders.filter(chosen))
     labels = class_of_folders(source, folders.filter(chosen), options.classes, whole)
     labels = pc.utf8_normalize(labels, form="NFC")
@@ -134,6 +138,7 @@ def _classes(
         classes,
         pa.concat_tables(rejected),
         given=None if given is None else given[chosen.to_numpy(zero_copy_only=False)],
+        notes=notes,
     )
 
 
@@ -173,8 +178,8 @@ def class_of_folders(
         & known
     )
     advice = (
-        "give --classes top (the outermost folder), leaf (the innermost) or path (all of them); "
-        "glr-shard build --dry-run shows what comes of it"
+        "give --classes top (the outermost folder), leaf (the innermost) or path (all of them), "
+        "with --dry-run to see what comes of it"
     )
     if parents:
         counts = level_counts(folders)
@@ -185,9 +190,11 @@ def class_of_folders(
     names = pc.value_counts(pc.utf8_normalize(pa.array([f.split("/")[-1] for f in every]), "NFC"))
     shared = names.filter(pc.greater(names.field("counts"), 1)).field("values").to_pylist()
     if shared:
+        alike = alike_folders(folders)
+        splits = f"if {listed_all(alike)} are splits, {SPLIT_ADVICE}; else " if alike else ""
         raise StoreError(
             f"--source {source}: folders below different folders share a name: {listed(shared)}; "
-            f"{advice}{_or_one_of(whole, folders)}"
+            f"{splits}{advice}{_or_one_of(whole, folders)}"
         )
     return leaf
 

@@ -84,13 +84,17 @@ def with_extra(records: Records, table: pa.Table, options: SourceOptions) -> Rec
         StoreError: names of splits that are unknown.
     """
     given = owners = None
+    notes = dict(records.notes)
     if "split" in table.column_names and "split" not in options.carry:
         named = dict(options.columns).get("split")
         given = _splits(table["split"], records.label_file or "the table", named)
+        said = sorted(name for name in pc.unique(table["split"]).to_pylist() if name)
+        if given is None and 2 <= len(said) <= 5:  # more are something else
+            notes["not_splits"] = f"the column of splits says {', '.join(map(repr, said))}"
     if options.group_by is not None:
         owners = one_array(pc.fill_null(table[options.group_by].cast(pa.string()), ""))
     carried = table.select(list(options.carry))
-    return replace(records, carried=carried, given=given, owners=owners)
+    return replace(records, carried=carried, given=given, owners=owners, notes=notes)
 
 
 def _splits(column: pa.ChunkedArray, file: str, named: str | None) -> np.ndarray | None:

@@ -137,7 +137,7 @@ def title(records: Records, label: int) -> str:
 def _tree(records: Records) -> list[str]:
     """The levels of the class folders: how many folders, and examples."""
     folders: list[set[str]] = []
-    for path in records.photos["path"].to_pylist():
+    for path in pc.utf8_normalize(records.photos["path"], form="NFC").to_pylist():
         parts = path.split("/")[:-1]
         for level, name in enumerate(parts[:_LEVELS]):
             if level == len(folders):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,35 @@ def _split_below(folders: pa.ChunkedArray) -> bool:
     return UNKNOWN not in places and len(places) > 1
 
 
+def alike_folders(folders: pa.ChunkedArray) -> list[str]:
+    """Outermost folders that hold folders of the same names, as splits do; or colours of photos.
+
+    Two to five of them, each with at least half of its folders in another one too. Empty where
+    there are none.
+
+    Args:
+        folders: of photos. Strings.
+    """
+    top = len(lone_folders(pc.binary_join_element_wise(folders, "1.jpg", "/")))
+    inside: dict[str, set[str]] = {}
+    for folder in pc.unique(pc.utf8_normalize(folders, form="NFC")).to_pylist():
+        outer, _, inner = folder[top:].partition("/")
+        inside.setdefault(outer, set()).update([inner] if inner else [])
+    seen = Counter(name for names in inside.values() for name in names)
+    alike = [
+        outer
+        for outer, names in inside.items()
+        if len(names) > 1 and 2 * sum(seen[name] > 1 for name in names) >= len(names)
+    ]
+    return sorted(alike) if 2 <= len(alike) <= 5 else []
+
+
 def listed(names: list[str]) -> str:
     """The first few of some names, and how many more there are."""
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def listed_all(names: list[str]) -> str:
+    """All of some names, such as ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -18,6 +18,7 @@ SPLIT_NAMES = {
     **dict.fromkeys(("test", "testing"), SPLITS.index("test")),
 }
 UNKNOWN = -1
+SPLIT_ADVICE = "name them train, val and test"
 
 
 def split_of(name: str) -> int:

@@ -23,6 +23,7 @@ from glr_fast.data import Store
 from glr_fast.errors import ConfigError
 from glr_fast.evaluate_options import SPLITS
 from glr_fast.evaluation import EvaluateOptions, evaluate, evaluation
+from glr_fast.metrics import too_few
 from glr_fast.model_card import ModelCard
 from shard_tools.store import SPLITS as STORE_SPLITS
 from tests.helpers.models import run_for
@@ -244,6 +245,13 @@ def test_photos_that_were_trained_on_are_told(
         said = f"warning: {figures['trained_on']} of these photos were trained on"
         assert (said in capsys.readouterr().err) == (store != own)
     assert figures["trained_on"] > 0
+    # The page that is passed on says it too, and that few photos show no precision.
+    figures = evaluate(replace(options, store=anew, report=True))
+    page = (run / "eval-test" / "report.html").read_text()
+    assert figures["warnings"] == [text for text in figures["warnings"] if text in page] != []
+    assert page.count("too few to tell") == sum(
+        too_few(found, float(wanted)) for wanted, found in figures["thresholds"].items()
+    )
     evaluate(replace(options, split="val", store=anew))
     with pytest.raises(ConfigError, match="of its photos were trained on"):
         compare(CompareOptions((run,)))

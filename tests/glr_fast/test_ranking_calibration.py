@@ -107,6 +107,9 @@ def test_a_precision_shown_by_few_photos_is_said_to_be() -> None:
     lines = text._thresholds(metrics.thresholds(right, np.linspace(0.5, 1, 30), (0.9, 0.99)))
     assert lines[0].endswith("which 100.0% of the photos reach")
     assert lines[1].endswith("which 100.0% of the photos reach; 30 photos, too few to tell")
+    # None accepted is no precision at all; 100 can show 99%, 99 cannot.
+    few = [metrics.too_few({"accepted": number}, 0.99) for number in (0, 1, 99, 100)]
+    assert few == [False, True, True, False]
 
 
 def example(photos: int = 300, classes: int = 12) -> tuple[np.ndarray, ...]:

@@ -347,6 +347,21 @@ def test_best_weights_survive_a_run_whose_checkpoints_are_gone(
     assert load_model(short.out).note == note
 
 
+def test_resume_says_that_it_begins_a_run(
+    short: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Commands of a cluster are repeated as they stand; a typo must not go unseen."""
+    first = replace(short, run=replace(short.run, max_steps=2), resume=True)
+    train(first)
+    said = "warning: --resume: {} is no run to continue, a new one begins"
+    assert f"{said.format(short.out)}\n" in capsys.readouterr().err
+    train(replace(first, out=short.out.with_name("typo")))
+    typo = said.format(short.out.with_name("typo"))
+    assert f"{typo}; there is {short.out}\n" in capsys.readouterr().err
+    train(first)
+    assert "no run to continue" not in capsys.readouterr().err
+
+
 def test_resume_does_not_take_a_folder_that_holds_no_run(short: Config) -> None:
     short.out.mkdir()
     (short.out / "notes.txt").write_text("mine")

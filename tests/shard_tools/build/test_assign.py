@@ -18,7 +18,7 @@ from shard_tools.build.assign import by_owner
 from shard_tools.build.tables import Summary
 from shard_tools.cli import main
 from shard_tools.errors import StoreError
-from shard_tools.sources import Records, SourceOptions
+from shard_tools.sources import Records, SourceOptions, read_source
 from shard_tools.sources.readers import FolderReader
 from shard_tools.sources.records import REJECTED_SCHEMA
 from shard_tools.store import Store
@@ -74,6 +74,48 @@ def test_splits_given_needs_some(tmp_path: Path) -> None:
     tree(tmp_path / "p", numbered("a", "b"))
     with pytest.raises(StoreError, match="says nothing of splits"):
         built(tmp_path / "p", tmp_path / "s", splits="given")
+
+
+SPLITS_OF_MANY = ("Lernbilder_v2", "Kontrolle", "Prüfung 2024")
+
+
+def test_folders_and_columns_that_may_be_splits_under_other_names_are_said(tmp_path: Path) -> None:
+    """Nothing can tell them from ``color/cat`` and ``grey/cat``; a user can."""
+    source = tree(tmp_path / "p", numbered(*(f"{s}/{c}" for s in SPLITS_OF_MANY for c in "abc")))
+    said = "Kontrolle, Lernbilder_v2 and Prüfung 2024"
+    with pytest.raises(StoreError, match=f"share a name.* if {said} are splits, name them train"):
+        read_source(source)
+    reading = SourceOptions(classes="leaf")
+    notes = Store.open(built(source, tmp_path / "s", reading=reading)).manifest.notes["splits"]
+    assert notes == [
+        f"{said} hold the same folders: if these are splits, name them train, val and test"
+    ]
+    table = tmp_path / "t.csv"
+    paths = [str(path.relative_to(source)) for path in sorted(source.rglob("*.jpg"))]
+    lines = [f"{path},{path.split('/')[1]},{path.split('/')[0]}" for path in paths]
+    table.write_text("\n".join(["path,label,split", *lines]))
+    reading = SourceOptions(root=source)
+    notes = Store.open(built(table, tmp_path / "u", reading=reading)).manifest.notes["splits"]
+    assert notes[0].startswith("the column of splits says 'Kontrolle', 'Lernbilder_v2', 'Prüf")
+    with pytest.raises(StoreError, match="--splits given: the column of splits says 'Kontrolle'"):
+        built(table, tmp_path / "v", reading=reading, splits="given")
+    # Shares that were asked for need no remark.
+    shares = built(table, tmp_path / "w", reading=reading, splits=(0.5, 0.3, 0.2))
+    assert "splits" not in Store.open(shares).manifest.notes
+
+
+def test_class_folders_and_groups_of_them_are_no_splits(tmp_path: Path) -> None:
+    for number, folders in enumerate(
+        (
+            ("cat", "dog"),
+            ("pets/cat", "pets/dog", "birds/owl", "birds/hen"),
+            ("pets/cat", "pets/dog", "birds/cat", "birds/hen", "birds/owl", "birds/tit"),
+            tuple(f"user{n}/{name}" for n in range(9) for name in ("a", "b")),
+        )
+    ):
+        source = tree(tmp_path / str(number), numbered(*folders))
+        found = read_source(source, SourceOptions(classes="path"))
+        assert "not_splits" not in found.notes, folders
 
 
 def users(root: Path, count: int = 120) -> Path:

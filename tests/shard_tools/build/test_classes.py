@@ -106,6 +106,12 @@ def test_classes_with_commas_and_in_other_spellings(
     assert "8 of 2 classes: dog (4), emu (4)" in capsys.readouterr().out
     every = [*command, "--exclude-classes", '"a, b",Château,dog,emu']
     assert "leaves no class" in error_of(every, capsys)
+    tree(tmp_path / "q", numbered("Alhambra, Granada", "dog"))
+    command = ["build", "--source", str(tmp_path / "q"), "--out", str(tmp_path / "s"), "--dry-run"]
+    taken_apart = error_of([*command, "--exclude-classes", "Alhambra, Granada"], capsys)
+    advice = taken_apart.partition("did you mean ")[2].rpartition("?")[0]
+    assert advice == """'"Alhambra, Granada"'"""
+    assert main([*command, "--exclude-classes", *shlex.split(advice)]) == 0
 
 
 def test_advice_to_leave_out_classes_works_when_typed(

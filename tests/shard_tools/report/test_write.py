@@ -83,11 +83,17 @@ def test_a_survey_of_a_store(store: Path) -> None:
 
 def test_duplicates_are_shown_conflicts_first(store: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(store, tmp_path / "store"))
-    table = Store.open(copy).samples(["key", "landmark_id"])
-    keys = {id_: key for key, id_ in zip(*(c.to_pylist() for c in table.columns), strict=True)}
+    table = Store.open(copy).samples(["key", "landmark_id", "split"]).to_pylist()
+    keys = {row["landmark_id"]: row["key"] for row in table}
+    splits = {row["landmark_id"]: row["split"] for row in table}
+    torn = int(splits["20"] != splits["3"])
+    elsewhere = next(
+        row["key"] for row in table if row["landmark_id"] == "1" and row["split"] != splits["1"]
+    )
     lines = [
         f"0,{keys['1']},1,exact,kept,false,a.jpg",
         "0,gone,1,exact,dropped,false,b.jpg",
+        f"0,{elsewhere},1,exact,kept,false,c.jpg",
         f"1,{keys['20']},20,near,kept,true,<i>.jpg",
         f"1,{keys['3']},3,near,kept,true,d.jpg",
     ]
@@ -96,13 +102,14 @@ def test_duplicates_are_shown_conflicts_first(store: Path, tmp_path: Path) -> No
     reseal(copy)
     survey = take_survey(copy, sample=1)
     found = survey.duplicates
-    assert list(found.counts.values()) == [4, 2, 2, 1]
+    assert list(found.counts.values()) == [5, 3, 2, 1, 1 + torn]
     (conflict,), (other,) = found.conflicts, found.others
     assert [copy.title for copy in conflict.shown] == ["<b>Tower</b> & Bridge</script>", "3"]
     assert all(copy.thumbnail for copy in conflict.shown)
     assert [(copy.path, copy.dropped) for copy in other.shown] == [
         ("a.jpg", False),
         ("b.jpg", True),
+        ("c.jpg", False),
     ]
     assert other.shown[1].thumbnail is None
     page = render(survey, imbalance(survey.counts.total))
