@@ -165,6 +165,17 @@ def test_frozen_and_accumulated_with_batch_norm(store: Path, tmp_path: Path) -> 
     assert any((first[key] != last[key]).any() for key in first if "conv" in key)
 
 
+def test_both_evaluate_with_the_statistics_that_are_saved(store: Path, tmp_path: Path) -> None:
+    """Each process gathers batch statistics of its own; those of the main one are kept."""
+    out = tmp_path / "run"
+    run(2, store, out, "--model.name", "test_resnet", "--data.image-size", "64")
+    lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
+    during = [line for line in lines if "val/loss" in line][-1]
+    options = EvaluateOptions(run=out, split="val", checkpoint="last", report=False, resamples=0)
+    after = evaluate(options)
+    assert during["val/loss"] == pytest.approx(after["loss"], rel=1e-5)
+
+
 def test_the_moving_average_is_that_of_one_process(store: Path, tmp_path: Path) -> None:
     """Averages come from every process's own weights; the main one's are written."""
     for processes in (1, 2):
