@@ -117,9 +117,9 @@ class RunModel:
         weights = effective_number_weights(counts, config.loss.reweight_beta)
         model = models.place(model, accelerator.device)
         models.check_image_sizes(model, image_sizes(config))
-        if accelerator.device.type == "cpu" and accelerator.is_local_main_process:
-            warning = memory.warning_of(config, model, accelerator.num_processes)
-            print(f"warning: {warning}\n" if warning else "", end="", file=sys.stderr, flush=True)
+        here = accelerator.device.type == "cpu" and accelerator.is_local_main_process
+        if here and (warning := memory.warning_of(config, model, accelerator.num_processes)):
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
         optimizer = build_optimizer(config.optim, model)
         # Before Accelerate puts autocast around the model's forward, which a copy would share.
         average = moving_average(model, config.optim.ema)

@@ -89,7 +89,8 @@ def with_extra(records: Records, table: pa.Table, options: SourceOptions) -> Rec
         named = dict(options.columns).get("split")
         given = _splits(table["split"], records.label_file or "the table", named)
         said = sorted(name for name in pc.unique(table["split"]).to_pylist() if name)
-        if given is None and 2 <= len(said) <= 5:  # more are something else
+        known = any(split_of(name) != UNKNOWN for name in said)
+        if not known and 2 <= len(said) <= 5:  # more are something else
             notes["not_splits"] = f"the column of splits says {', '.join(map(repr, said))}"
     if options.group_by is not None:
         owners = one_array(pc.fill_null(table[options.group_by].cast(pa.string()), ""))

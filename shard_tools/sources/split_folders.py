@@ -153,7 +153,7 @@ def _split_below(folders: pa.ChunkedArray) -> bool:
 
 
 def alike_folders(folders: pa.ChunkedArray) -> list[str]:
-    """Outermost folders that hold folders of the same names, as splits do; or colours of photos.
+    """Outermost folders that hold folders of the same names, as splits do (and colours may).
 
     Two to five of them, each with at least half of its folders in another one too. Empty where
     there are none.
@@ -161,9 +161,10 @@ def alike_folders(folders: pa.ChunkedArray) -> list[str]:
     Args:
         folders: of photos. Strings.
     """
-    top = len(lone_folders(pc.binary_join_element_wise(folders, "1.jpg", "/")))
+    every = pa.chunked_array([pc.unique(pc.utf8_normalize(folders, form="NFC"))])
+    top = len(lone_folders(pc.binary_join_element_wise(every, "1.jpg", "/")))
     inside: dict[str, set[str]] = {}
-    for folder in pc.unique(pc.utf8_normalize(folders, form="NFC")).to_pylist():
+    for folder in every.to_pylist():
         outer, _, inner = folder[top:].partition("/")
         inside.setdefault(outer, set()).update([inner] if inner else [])
     seen = Counter(name for names in inside.values() for name in names)

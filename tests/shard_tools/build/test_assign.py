@@ -21,6 +21,7 @@ from shard_tools.errors import StoreError
 from shard_tools.sources import Records, SourceOptions, read_source
 from shard_tools.sources.readers import FolderReader
 from shard_tools.sources.records import REJECTED_SCHEMA
+from shard_tools.sources.split_folders import alike_folders
 from shard_tools.store import Store
 from tests.helpers.commands import error_of
 from tests.helpers.photos import add_photo, built, jpeg
@@ -116,6 +117,14 @@ def test_class_folders_and_groups_of_them_are_no_splits(tmp_path: Path) -> None:
         source = tree(tmp_path / str(number), numbered(*folders))
         found = read_source(source, SourceOptions(classes="path"))
         assert "not_splits" not in found.notes, folders
+    (tmp_path / "t.csv").write_text("path,label,split\n0/cat/1.jpg,a,train\n0/dog/1.jpg,b,Training")
+    found = read_source(tmp_path / "t.csv", SourceOptions(root=tmp_path))
+    assert "not_splits" not in found.notes  # splits, but one only
+
+
+def test_the_spelling_of_an_outer_folder_does_not_matter() -> None:
+    folders = pa.chunked_array([[f"Caf\u0065\u0301/{s}/{c}" for s in ("uno", "due") for c in "ab"]])
+    assert alike_folders(folders) == ["due", "uno"]
 
 
 def users(root: Path, count: int = 120) -> Path:
