@@ -36,6 +36,9 @@ def test_a_median_of_many_lies_closer_than_the_values_do() -> None:
     assert (few.median, few.low, few.high) == (1, 0.8, 1.3)
     assert many.median == 1
     assert 0.95 <= many.low <= 1 <= many.high <= 1.05
+    # Ranks of a median of n values: n / 2, 1.96 sqrt(n) / 2 up and down.
+    ranks = Spread.of_the_median(list(map(float, range(1, 102))))
+    assert (ranks.low, ranks.high) == pytest.approx((41, 61), abs=2)
     assert many == Spread.of_the_median([0.8, 0.95, 1.0, 1.05, 1.3] * 20)  # the same each time
 
 
