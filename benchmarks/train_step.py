@@ -19,6 +19,7 @@ from benchmarks.peers import Job
 from glr_fast import models
 from glr_fast.config import OptimConfig
 from glr_fast.data import LoaderOptions, normalise, open_loader
+from glr_fast.gpu_settings import apply_gpu_settings
 from glr_fast.losses import build_loss
 from glr_fast.model_config import LossConfig, LossName, ModelConfig
 from glr_fast.optim import build_optimizer
@@ -49,6 +50,7 @@ class TrainStep:
     def __init__(self, task: Task) -> None:
         torch.manual_seed(0)
         self.task, self.device = task, torch.device(task.device)
+        apply_gpu_settings(self.device)
         model = models.build_model(ModelConfig(name=task.model, pretrained=False), task.classes)
         layout = torch.channels_last if task.channels_last else torch.contiguous_format
         model = cast(Any, model).to(self.device, memory_format=layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -48,7 +49,8 @@ FIGURES = {
     "train": "test_efficientnet, 50 classes, ldam: fed / synthetic",
     "feeds": "test_resnet, backend cpu",
     "engines": "DALI, full decode, crop on the device, hw_load 0.0",
-    "profile": "test_resnet: waiting",
+    "profile": "test_resnet, defaults: waiting",
+    "options": "test_efficientnet, compiled",
 }
 
 
@@ -66,7 +68,8 @@ def test_every_step_runs_tiny(step: str, given: Path, tmp_path: Path) -> None:
     if step == "tests":
         assert "skipped" in found["pytest -m gpu"]
     if step == "profile":
-        assert "resnet" in (tmp_path / "profile-test_resnet.json").read_text()
+        with gzip.open(tmp_path / "profile-test_resnet-defaults.json.gz", "rt") as file:
+            assert "aten::" in file.read()
 
 
 @pytest.mark.slow
@@ -87,4 +90,4 @@ def test_an_unknown_step_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as ended:
         hour.main(["--tiny", "--out", str(tmp_path), "--steps", "dekode"])
     assert ended.value.code == 2
-    assert "--steps dekode: there are machine, loader" in capsys.readouterr().err
+    assert "--steps dekode: there are machine, feeds" in capsys.readouterr().err
