@@ -12,6 +12,7 @@ import torch
 
 from glr_fast.data.augment import Edits
 from glr_fast.data.normalisation import IMAGENET_MEAN
+from glr_fast.data.upload import upload
 
 #: What an erased pixel becomes: the mean colour, which normalisation maps to about 0.
 _FILL = [round(255 * mean) for mean in IMAGENET_MEAN]
@@ -44,7 +45,7 @@ def erase(images: torch.Tensor, rectangles: np.ndarray) -> torch.Tensor:
         New images, shape and device of ``images``.
     """
     _, height, width, _ = images.shape
-    edges = torch.from_numpy(rectangles).to(images.device, non_blocking=True)
+    edges = upload(rectangles, images.device)
     rows = _inside(height, edges[:, 0:1], edges[:, 2:3])
     columns = _inside(width, edges[:, 1:2], edges[:, 3:4])
     gone = rows[:, :, None, None] & columns[:, None, :, None]

@@ -20,6 +20,7 @@ from glr_fast.data.plan import BatchPlan, Plan
 from glr_fast.data.read_ahead import ReadAhead
 from glr_fast.data.shard_reader import ShardReader
 from glr_fast.data.timings import Timings
+from glr_fast.data.upload import upload
 from glr_fast.data.watchdog import Watchdog
 
 Output = Literal["uint8", "float32"]
@@ -150,7 +151,7 @@ class Loader:
         images = edit_images(images, plan.edits).permute(0, 3, 1, 2)
         if self._output == "float32":
             images = normalise(images)
-        labels = torch.from_numpy(plan.labels).to(self.device, non_blocking=True)
+        labels = upload(plan.labels, self.device)
         return Batch(images, labels, plan.rows, plan.valid)
 
 

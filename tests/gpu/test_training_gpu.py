@@ -55,6 +55,34 @@ def test_a_step_never_waits_for_the_device(store: Path, tmp_path: Path, backend:
         trainer.close()
 
 
+@pytest.mark.parametrize("backend", ["dali", "cpu"])
+def test_a_step_copies_nothing_from_pageable_memory(
+    store: Path, tmp_path: Path, backend: str
+) -> None:
+    """Such a copy waits for the GPU whatever ``non_blocking`` says, unseen by sync_debug_mode."""
+    from torch.profiler import ProfilerActivity, profile
+
+    from glr_fast.run_start import open_accelerator
+    from glr_fast.trainer import Trainer
+
+    config = configured(store, tmp_path / "run")
+    config = replace(config, data=replace(config.data, backend=backend))
+    trainer = Trainer(config, open_accelerator(config))
+    try:
+        batches = trainer.loader.stream(0)
+        for _ in range(3):
+            trainer.train_step(next(batches))
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+            for _ in range(4):
+                trainer.train_step(next(batches))
+            torch.cuda.synchronize()
+    finally:
+        trainer.close()
+    copies = [event.name for event in found.events() or [] if event.name.startswith("Memcpy")]
+    assert any("Pinned" in name for name in copies)
+    assert not [name for name in copies if "Pageable" in name]
+
+
 def test_normalising_a_batch_never_waits(store: Path) -> None:
     with opened(store, "train", batch_size=16, image_size=64, device="cuda") as loader:
         images = next(loader.stream()).images
@@ -115,7 +143,7 @@ def launch(store: Path, out: Path, *how: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         [*module, "launch/train.py", *flags.split()],
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
         capture_output=True,
         text=True,
         timeout=400,
