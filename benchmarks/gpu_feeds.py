@@ -38,13 +38,10 @@ def _tuned(**changes: Any) -> dict[str, Any]:
 
 FEEDS: dict[str, Fed] = {
     "synthetic": Fed(None),
-    "synthetic, model first": Fed(None, first=True),
     "defaults": Fed(),
     "defaults, model first": Fed(first=True),
     "hw_load 0.99": Fed(_tuned(hw_load=0.99)),
-    "hw_load 0.99, model first": Fed(_tuned(hw_load=0.99), first=True),
     "4 threads": Fed({"threads": 4}),
-    "queue 2": Fed(_tuned(queue_depth=2)),
     "backend cpu": Fed({"backend": "cpu", "threads": max(1, usable_cores() - 2)}),
 }
 """Ways of feeding, by what they are called."""

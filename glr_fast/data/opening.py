@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from glr_fast.data.augment import Augmentation
+from glr_fast.data.backends.background import Background
 from glr_fast.data.backends.base import Backend, StoreSupply, Supply
 from glr_fast.data.backends.nvjpeg import load_packaged_nvjpeg
 from glr_fast.data.bad_photos import BadPhotos
@@ -155,9 +156,10 @@ def open_backend(
             load_packaged_nvjpeg()
         from glr_fast.data.backends.dali import DaliBackend
 
-        return DaliBackend(supply, *size, device, threads, colors, tuning, largest)
+        backend: Backend = DaliBackend(supply, *size, device, threads, colors, tuning, largest)
+    else:
+        from glr_fast.data.backends.cpu import CpuBackend
 
-    from glr_fast.data.backends.cpu import CpuBackend
-
-    pinned = device.type == "cuda"  # so that the copy to the GPU need not be waited for
-    return CpuBackend(supply, *size, threads, batches_ahead(options, device), pinned)
+        pinned = device.type == "cuda"  # so that the copy to the GPU need not be waited for
+        backend = CpuBackend(supply, *size, threads, batches_ahead(options, device), pinned)
+    return Background(backend, supply.timings, device) if device.type == "cuda" else backend
