@@ -11,12 +11,15 @@ Everything that the commands do, as functions; docs/api.md has examples::
 What a user can put right raises ``ConfigError``, or ``StoreError`` where a store or a photo is at
 fault; a training that cannot go on raises ``TrainingError``. Each message is one line.
 
-``import glr_fast`` loads nothing else: torch and the rest come with the first name that needs them.
+``import glr_fast`` loads nothing but the nvJPEG that DALI needs (:mod:`glr_fast.nvjpeg`): torch and
+the rest come with the first name that needs them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from glr_fast.nvjpeg import load_packaged_nvjpeg
 
 if TYPE_CHECKING:
     from glr_fast.compare_options import CompareOptions
@@ -60,6 +63,8 @@ __all__ = [
     "train",
     "tune",
 ]
+
+load_packaged_nvjpeg()
 
 
 def __getattr__(name: str) -> Any:

@@ -11,13 +11,13 @@ import torch
 from glr_fast.data.augment import Augmentation
 from glr_fast.data.backends.background import Background
 from glr_fast.data.backends.base import Backend, StoreSupply, Supply
-from glr_fast.data.backends.nvjpeg import load_packaged_nvjpeg
 from glr_fast.data.bad_photos import BadPhotos
 from glr_fast.data.loader import Loader, Output
 from glr_fast.data.plan import Plan, Rank, Samples
 from glr_fast.data.shard_cache import ShardCache
 from glr_fast.data.shard_reader import ShardReader
 from glr_fast.loader_options import LoaderOptions, ReadingOptions
+from glr_fast.nvjpeg import warn_of_other_nvjpeg
 from shard_tools.store import EpochIndex, Store
 
 
@@ -153,7 +153,7 @@ def open_backend(
     size = batch_size, options.image_size
     if uses_dali(options, device):
         if device.type == "cuda":
-            load_packaged_nvjpeg()
+            warn_of_other_nvjpeg()
         from glr_fast.data.backends.dali import DaliBackend
 
         backend: Backend = DaliBackend(supply, *size, device, threads, colors, tuning, largest)

@@ -32,7 +32,7 @@ class Timings:
     """Seconds to put batches on the device and normalise them (launching only, on a GPU)."""
     ready: int | None = None
     """Batches that lay ready behind the last one handed out: 0 says that decoding is behind. None
-    where the decoder does not say (DALI); ``wait_s`` tells there."""
+    where the decoder does not say (DALI on a CPU); ``wait_s`` tells there."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, **seconds: float) -> None:

@@ -100,9 +100,12 @@ def dali_gpu() -> Finding:
 
     if not torch.cuda.is_available():
         return Finding("note", "DALI on the GPU", "no GPU to try it on")
-    from glr_fast.data.backends.nvjpeg import load_packaged_nvjpeg
+    from glr_fast.nvjpeg import other_nvjpeg
 
-    load_packaged_nvjpeg()
+    other = other_nvjpeg()
+    if other:
+        advice = "nothing here should import torchvision before glr_fast; report this"
+        return Finding("fault", "DALI on the GPU", f"would use {other}", advice)
     return _dali("mixed")
 
 

@@ -19,7 +19,7 @@ from nvidia.dali.pipeline import Pipeline
 
 from glr_fast.config import Config, DataConfig, changed_for_resume
 from glr_fast.data import LoaderOptions, Store, image_edits, normalisation, opening, shard_reader
-from glr_fast.data.backends import dali, jpeg_regions, nvjpeg
+from glr_fast.data.backends import dali, jpeg_regions
 from glr_fast.data.image_edits import erase
 from glr_fast.errors import ConfigError
 from glr_fast.evaluate_options import EvaluateOptions
@@ -59,17 +59,6 @@ def test_more_batches_are_made_ahead_on_a_gpu() -> None:
         (asked, GPU, 3),
     ):
         assert opening.batches_ahead(options, device) == expected
-
-
-def test_the_nvjpeg_of_the_packages_is_loaded_first() -> None:
-    path = nvjpeg.load_packaged_nvjpeg()
-    assert path is not None
-    assert "site-packages/nvidia" in str(path)
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    assert path in nvjpeg.loaded_nvjpeg(lines)
-    maps = ["7f r-xp 0 08:01 5 /usr/local/cuda/lib64/libnvjpeg.so.13.0.0\n"] * 2
-    maps += ["7f r-xp 0 08:01 6 /x/torchvision.libs/libnvjpeg.4a0b5c81.so.13", "7f r-xp 0 0 0"]
-    assert nvjpeg.loaded_nvjpeg(maps) == [Path("/usr/local/cuda/lib64/libnvjpeg.so.13.0.0")]
 
 
 def test_a_loader_starts_as_many_threads(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
