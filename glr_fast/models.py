@@ -140,7 +140,7 @@ def _create(config: ModelConfig, num_classes: int) -> nn.Module:
     except Exception as error:
         if not pretrained:
             raise
-        reason = str(error).splitlines()[0][:200]
+        reason = str(error).partition("\n")[0].partition(". ")[0][:200].rstrip(".")
         raise ConfigError(
             f"the pretrained weights of {config.name} cannot be had from timm's hub ({reason}); "
             "give a file with --model.weights FILE, or start from noise with --model.no-pretrained"

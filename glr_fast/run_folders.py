@@ -53,10 +53,8 @@ def model_folder(path: Path, flag: str) -> Path:
         )
     found = runs_in(path)
     if not found:
-        raise ConfigError(
-            f"{flag} {path}: no run in this folder; train one with glr-train, or name another "
-            f"folder with {flag}"
-        )
+        where = f"no run in {path}" if path == RUNS else f"{flag} {path}: no run in this folder"
+        raise ConfigError(f"{where}; train one with glr-train, or name another folder with {flag}")
     return found[-1]
 
 

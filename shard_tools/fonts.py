@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
@@ -22,13 +23,20 @@ def fonts_for(texts: Iterable[str]) -> Iterator[None]:
 
     A dollar sign starts no formula. matplotlib takes each character from the first font of a list
     that has it. A character that no font has becomes an empty box; matplotlib's warning of it is
-    kept quiet, since nobody can act on it but by installing a font.
+    kept quiet, since nobody can act on it but by installing a font, and so is its remark on a face
+    that has no bold.
     """
+    remarks = logging.getLogger("matplotlib.font_manager")
+    level = remarks.level
     families = [DEFAULT, *families_for(frozenset("".join(texts)))]
     settings: dict[Any, Any] = {"font.family": families, "text.parse_math": False}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font")
-        yield
+        remarks.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            remarks.setLevel(level)
 
 
 @lru_cache(maxsize=8)

@@ -131,6 +131,8 @@ def _figures(run: Path, model: TrainedModel) -> dict[str, Any]:
         known = "+".join(figures.get("splits", ())) in found  # then only the one with its name
         if model.is_of(figures) and figures.get("splits") and (named or not known):
             chosen = {name: figures[name] for name in kept if figures.get(name) is not None}
+            if figures.get("warnings"):
+                chosen["warnings"] = figures["warnings"]
             if figures["splits"] != ["val"]:
                 chosen.pop("thresholds", None)
             found["+".join(figures["splits"])] = chosen

@@ -140,7 +140,13 @@ def _figures(figures: dict[str, dict[str, Any]]) -> str:
     for split, row in figures.items():
         cells = [_cell(row.get(key)) for key in shown]
         lines.append(f"| {split} | " + " | ".join(cells) + " |")
-    return "## Figures\n\n" + "\n".join(lines)
+    doubts = [f"- {split}: {doubt}" for split in figures for doubt in _doubts(figures[split])]
+    return "\n".join(["## Figures", "", *lines, *[""] * bool(doubts), *doubts])
+
+
+def _doubts(row: dict[str, Any]) -> list[str]:
+    """What its evaluation warned of: these figures may flatter the model."""
+    return list(row.get("warnings", ()))
 
 
 def _cell(value: Any) -> str:

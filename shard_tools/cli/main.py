@@ -8,7 +8,9 @@ and its examples below the options.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.metadata
+import re
 import signal
 import sys
 import threading
@@ -114,7 +116,28 @@ class _Parser(argparse.ArgumentParser):
     """Prints an error as one line: what is wrong, and where the options are listed."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"{PROGRAM}: error: {message}; see {self.prog} --help\n")
+        found = _CHOICE.search(message)
+        hint = _meant(found[1], re.findall(r"[\w-]+", found[2])) if found else ""
+        self.exit(2, f"{PROGRAM}: error: {message}{hint}; see {self.prog} --help\n")
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """As argparse does; a misspelt option is named before what is missing without it."""
+        known = list(self._option_string_actions)
+        for word in args or () if self._subparsers is None else ():
+            name = word.partition("=")[0]
+            if name == "--":
+                break
+            if name.startswith("--") and not any(option.startswith(name) for option in known):
+                self.error(f"unrecognized arguments: {word}{_meant(name, known)}")
+        return super().parse_known_args(args, namespace)
+
+
+_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -52,6 +52,9 @@ class Duplicates:
     """Groups with more than one label, the largest first."""
     others: tuple[DuplicateGroup, ...] = ()
     """Groups with one label, near duplicates before identical files."""
+    all_conflicts: int = 0
+    """Groups with more than one label, those included that are not shown; the next alike."""
+    all_others: int = 0
 
 
 def duplicates_of(store: Store, counts: ClassCounts, read: Callable[[int], bytes]) -> Duplicates:
@@ -80,6 +83,8 @@ def duplicates_of(store: Store, counts: ClassCounts, read: Callable[[int], bytes
         numbers,
         tuple(pictures.of(table, group) for group in conflicts[:SHOWN_GROUPS]),
         tuple(pictures.of(table, group) for group in others[:SHOWN_GROUPS]),
+        len(conflicts),
+        len(others),
     )
 
 

@@ -111,6 +111,7 @@ def _texts(survey: Survey, figures: Imbalance) -> dict[str, str]:
     sizes = [values[values > 0] for values in survey.counts.splits.values() if values.any()]
     # A chart of properties says by its bars that it has no boxes; the texts explain what is there.
     looks = [text for text, used in ((_BOX, not all(boxes)), (_BARS, any(boxes))) if used]
+    twins = survey.duplicates
     return {
         "frequency": f"Classes from largest to smallest. The largest has {figures.max:,} photos; "
         f"half of all classes have {figures.median:g} or fewer.",
@@ -128,9 +129,15 @@ def _texts(survey: Survey, figures: Imbalance) -> dict[str, str]:
         else "By number of photos.",
         "rarest": "Those with the fewest photos; ties go to the last by id.",
         "Label conflicts": "The same picture has more than one label; at least one of them is "
-        "wrong, or the picture shows both. duplicates.csv lists all groups.",
-        "Duplicates of one class": "Near-identical pictures first, then identical files.",
+        "wrong, or the picture shows both. " + _listed(len(twins.conflicts), twins.all_conflicts),
+        "Duplicates of one class": "Near-identical pictures first, then identical files. "
+        + _listed(len(twins.others), twins.all_others),
     }
+
+
+def _listed(shown: int, total: int) -> str:
+    some = f"{shown} of {total:,} groups are shown; " if shown < total else ""
+    return f"{some}duplicates.csv lists all groups."
 
 
 def _left_out(survey: Survey) -> str:

@@ -112,7 +112,7 @@ def test_modes_are_the_umasks(run: Path, three: Path, tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["--model", "nowhere", "{photos}"], "nowhere: no such run folder"),
-        (["{photos}"], "--model runs: no run in this folder"),
+        (["{photos}"], "no run in runs; train one with glr-train"),
         (["--model", "{run}"], "no photos are named"),
         (["--model", "{run}", "{empty}"], "error: {empty}: no photo there"),
         (["--model", "{run}", "gone"], "gone: no such photo or folder"),

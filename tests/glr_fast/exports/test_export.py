@@ -183,7 +183,10 @@ def test_every_head_is_exported(
 
 def test_an_export_of_an_export_keeps_what_is_known(run: Path, tmp_path: Path) -> None:
     evaluated = Path(shutil.copytree(run, tmp_path / "run"))
-    for split, more in (("val", {"thresholds": {"0.9": {"threshold": 0.7}}}), ("test", {})):
+    for split, more in (
+        ("val", {"thresholds": {"0.9": {"threshold": 0.7}}}),
+        ("test", {"warnings": ["3 photos were trained on"]}),
+    ):
         figures = {"checkpoint": "best", "splits": [split], "accuracy": 0.5, "photos": 9} | more
         (evaluated / f"eval-{split}").mkdir()
         (evaluated / f"eval-{split}" / "metrics.json").write_text(json.dumps(figures))
@@ -199,6 +202,7 @@ def test_an_export_of_an_export_keeps_what_is_known(run: Path, tmp_path: Path) -
         text = (tmp_path / name / "README.md").read_text()
         assert "| val | 9 | 0.5000 |" in text
         assert "train |" not in text
+        assert "|\n\n- test: 3 photos were trained on\n" in text
         assert f"exported from `{evaluated / 'best'}`" in text
     assert (tmp_path / "two" / "config.json").is_file()
 

@@ -114,7 +114,24 @@ def test_a_store_of_another_version(
 
 
 def test_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "invalid choice: 'biuld'" in error_of(["biuld"], capsys)
+    said = error_of(["biuld"], capsys)
+    assert "invalid choice: 'biuld'" in said
+    assert "did you mean build?; see glr-shard --help" in said
+
+
+@pytest.mark.parametrize("words", [["--sorce", "x"], ["--sorce=x"], ["--source", "x", "--ouut"]])
+def test_a_misspelt_option_is_named_before_what_is_missing(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = error_of(["build", *words], capsys)
+    meant = "--out" if "--ouut" in words else "--source"
+    assert f"unrecognized arguments: {words[0] if meant == '--source' else words[2]}" in said
+    assert f"did you mean {meant}?; see glr-shard build --help" in said
+    assert "required" not in said
+
+
+def test_an_option_may_be_shortened(source: Path, tmp_path: Path) -> None:
+    assert main(["build", "--sour", str(source), "--out", str(tmp_path / "s"), "--work", "1"]) == 0
 
 
 @pytest.mark.parametrize(

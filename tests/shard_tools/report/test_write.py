@@ -24,7 +24,7 @@ from shard_tools.fonts import families_for, fonts_for
 from shard_tools.report.boxes_html import photo_property
 from shard_tools.report.charts_html import charts
 from shard_tools.report.charts_png import write_pngs
-from shard_tools.report.page import class_columns, render
+from shard_tools.report.page import _listed, class_columns, render
 from shard_tools.report.statistics import imbalance
 from shard_tools.report.survey import take_survey
 from shard_tools.report.write import write_report
@@ -116,6 +116,14 @@ def test_duplicates_are_shown_conflicts_first(store: Path, tmp_path: Path) -> No
     assert page.index("Label conflicts") < page.index("Duplicates of one class")
     assert "&lt;i&gt;.jpg" in page
     assert "b.jpg (dropped)" in page
+    assert "groups are shown" not in page
+    assert "duplicates.csv lists all groups." in page
+    assert survey.duplicates.all_others == 1
+
+
+def test_a_page_says_how_many_groups_it_does_not_show() -> None:
+    assert _listed(8, 23) == "8 of 23 groups are shown; duplicates.csv lists all groups."
+    assert _listed(8, 8) == "duplicates.csv lists all groups."
 
 
 def test_a_survey_of_a_source(source: Path) -> None:
