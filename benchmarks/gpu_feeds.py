@@ -42,6 +42,8 @@ FEEDS: dict[str, Fed] = {
     "defaults, model first": Fed(first=True),
     "hw_load 0.99": Fed(_tuned(hw_load=0.99)),
     "4 threads": Fed({"threads": 4}),
+    "12 threads": Fed({"threads": 12}),
+    "no fancy upsampling": Fed(_tuned(fancy_upsampling=False)),
     "backend cpu": Fed({"backend": "cpu", "threads": max(1, usable_cores() - 2)}),
 }
 """Ways of feeding, by what they are called."""
@@ -66,11 +68,17 @@ def feeds(work: Path, sizes: Sizes, note: Note) -> None:
     ceiling = turns["synthetic"]
     for name, found in turns.items():
         share = Spread.of([a.rate / b.rate for a, b in zip(found, ceiling, strict=True)])
-        waited = median(turn.waited / turn.seconds for turn in found)
-        ends = Turn.joined(found)
-        steps = f"steps p50 {ends.percentile(0.5) * 1e3:.1f}, p99 {ends.percentile(0.99) * 1e3:.1f}"
-        remark = f"of synthetic; {waited:.0%} of the time the host waits for the batch; {steps} ms"
-        note(f"{model}, {name}", share.text(3), remark)
+        note(f"{model}, {name}", share.text(3), f"of synthetic; {paced(found)}")
+
+
+def paced(turns: list[Turn]) -> str:
+    """How evenly the steps came, in words."""
+    waited = median(turn.waited / turn.seconds for turn in turns)
+    p50, p99 = (Turn.joined(turns).percentile(share) * 1e3 for share in (0.5, 0.99))
+    return (
+        f"{waited:.0%} of the time the host waits for the batch; steps p50 {p50:.1f}, "
+        f"p99 {p99:.1f} ms"
+    )
 
 
 def priority_stream(device: torch.device) -> contextlib.AbstractContextManager[Any]:

@@ -15,12 +15,12 @@ from typing import cast
 
 from benchmarks.environment import describe, repository
 from benchmarks.gpu_contenders import Work, contenders, planned_dali, targets
-from benchmarks.gpu_feeds import feeds, profile
+from benchmarks.gpu_feeds import feeds, paced, profile
 from benchmarks.gpu_options import options
 from benchmarks.gpu_race import Contender, first_line, race
 from benchmarks.gpu_sizes import TINY, Note, Sizes, task_of, the_store
-from benchmarks.samples import Sample, Spread, ratio, write_csv
-from benchmarks.train_step import Feed, Task, TrainStep, feed, run
+from benchmarks.samples import Sample, Spread, write_csv
+from benchmarks.train_step import Feed, Task, TrainStep, Turn, feed, run
 from shard_tools.store import Store
 
 __all__ = ["STEPS", "TINY", "Sizes"]
@@ -90,9 +90,11 @@ def train(work: Path, sizes: Sizes, note: Note) -> None:
                     f"images/s, {over:.2f} of the {published:,} published for one A100 "
                     f"(aim {_OVER_PUBLISHED:g})",
                 )
-                share = ratio(found["loader"], found["synthetic"])
+                pairs = zip(found["loader"], found["synthetic"], strict=True)
+                share = Spread.of([fed.rate / free.rate for fed, free in pairs])
                 words = "met" if share.median >= least else "missed"
-                note(f"{name}: fed / synthetic", share.text(3), f"{words}: at least {least}")
+                said = f"{words}: at least {least}; {paced(found['loader'])}"
+                note(f"{name}: fed / synthetic", share.text(3), said)
                 medians[loss] = rates["synthetic"].median
             if len(medians) == 2:
                 slower = medians["ldam"] / medians["ce"]
@@ -142,10 +144,10 @@ def _race(
     return samples
 
 
-def _trained(task: Task, store: Path, sizes: Sizes) -> dict[Feed, list[Sample]]:
+def _trained(task: Task, store: Path, sizes: Sizes) -> dict[Feed, list[Turn]]:
     """Fed by the loader and by nothing, in turns on one model, the loader open all the time."""
     step, kinds = TrainStep(task), cast("tuple[Feed, ...]", ("synthetic", "loader"))
-    found: dict[Feed, list[Sample]] = {kind: [] for kind in kinds}
+    found: dict[Feed, list[Turn]] = {kind: [] for kind in kinds}
     with ExitStack() as stack:
         opened = {
             kind: stack.enter_context(closing(feed(kind, task, store, None))) for kind in kinds
@@ -153,6 +155,5 @@ def _trained(task: Task, store: Path, sizes: Sizes) -> dict[Feed, list[Sample]]:
         for number in range(sizes.rounds):
             for kind in kinds[:: -1 if number % 2 else 1]:
                 run(step, opened[kind], sizes.warm)
-                turn = run(step, opened[kind], sizes.steps)
-                found[kind].append(Sample(turn.images, turn.seconds, turn.seconds))
+                found[kind].append(run(step, opened[kind], sizes.steps))
     return found
