@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+# Before timm, which brings an older nvJPEG along: docs/gpu.md.
+from glr_fast.data import LoaderOptions, Store, normalise, open_loader
+
+# isort: split
 import timm
 import torch
 from torch.nn.functional import cross_entropy
-
-from glr_fast.data import LoaderOptions, Store, normalise, open_loader
 
 
 def train(path: str, epochs: int = 1, batch_size: int = 32, image_size: int = 224) -> list[float]:

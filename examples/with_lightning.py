@@ -1,12 +1,13 @@
 """Train from a store with PyTorch Lightning: python examples/with_lightning.py STORE."""
 
+from glr_fast.data import LoaderOptions, Rank, Store, normalise, open_loader  # first: docs/gpu.md
+
+# isort: split
 import sys
 
 import lightning
 import timm
 import torch
-
-from glr_fast.data import LoaderOptions, Rank, Store, normalise, open_loader
 
 
 class Recognizer(lightning.LightningModule):
