@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import sys  # noqa: I001
 
-# Before timm, which brings an older nvJPEG along: docs/gpu.md.
-from glr_fast.data import LoaderOptions, Store, normalise, open_loader
-
-# isort: split
+from glr_fast.data import LoaderOptions, Store, normalise, open_loader  # first: docs/gpu.md
 import timm
 import torch
 from torch.nn.functional import cross_entropy

@@ -1,10 +1,8 @@
 """Train from a store with PyTorch Lightning: python examples/with_lightning.py STORE."""
 
+import sys  # noqa: I001
+
 from glr_fast.data import LoaderOptions, Rank, Store, normalise, open_loader  # first: docs/gpu.md
-
-# isort: split
-import sys
-
 import lightning
 import timm
 import torch
