@@ -1,8 +1,8 @@
 """Train from a store in a plain PyTorch loop: python examples/plain_pytorch.py STORE [EPOCHS]."""
 
-from __future__ import annotations
+from __future__ import annotations  # noqa: I001
 
-import sys  # noqa: I001
+import sys
 
 from glr_fast.data import LoaderOptions, Store, normalise, open_loader  # first: docs/gpu.md
 import timm
