@@ -52,10 +52,11 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     text = "folder that the paths of a table are relative to (default: that of the table)"
     add("--root", type=Path, metavar="DIR", help=text)
     text = (
-        "which of nested class folders is the class: the innermost (leaf), the outermost (top) or "
-        "all of them (path) (default: the one that holds the photos, if that is clear)"
+        "which of nested class folders is the class: the innermost (leaf), the outermost (top), "
+        "all of them (path), or a level as --dry-run counts them, such as 2 (default: the one that "
+        "holds the photos, if that is clear)"
     )
-    add("--classes", choices=CLASS_LEVELS, help=text)
+    add("--classes", choices=CLASS_LEVELS, metavar="{leaf,top,path,LEVEL}", help=text)
 
 
 def source_options(parsed: argparse.Namespace) -> SourceOptions:

@@ -109,7 +109,10 @@ def _classes(
     given, inner = without_splits(source, folders, usable, options.classes)
     whole = source if inner is folders and not top else None
     folders = inner
-    inside = pc.not_equal(folders, "").to_numpy()
+    every = pc.replace_substring_regex(paths, "(?s)/?[^/]*$", "")  # levels count from the source
+    inside = pc.not_equal(folders, "").to_numpy() & deep_enough(
+        source, levels_of(every), usable.to_numpy(zero_copy_only=False), options.classes
+    )
     rejected = [
         *listing.rejected,
         file_rejects("control character in its path", stems(paths), paths, photo & odd),
@@ -126,7 +129,9 @@ def _classes(
     alike = [] if given is not None else alike_folders(folders.filter(chosen))
     notes = {"not_splits": f"{listed_all(alike)} hold the same folders"} if alike else {}
     refuse_hidden_splits(source, top, folders.filter(chosen))
-    labels = class_of_folders(source, folders.filter(chosen), options.classes, whole)
+    labels = class_of_folders(
+        source, folders.filter(chosen), options.classes, whole, every.filter(chosen)
+    )
     labels = pc.utf8_normalize(labels, form="NFC")
     classes, numbers = class_table(labels, names)
     kept = listing.files.filter(chosen)
@@ -143,16 +148,22 @@ def _classes(
 
 
 def class_of_folders(
-    source: Path, folders: pa.ChunkedArray, which: str | None, whole: Path | None = None
+    source: Path,
+    folders: pa.ChunkedArray,
+    which: str | None,
+    whole: Path | None = None,
+    every: pa.ChunkedArray | None = None,
 ) -> pa.ChunkedArray:
     """The class of each photo from the folder that it is in.
 
     Args:
         source: for messages.
         folders: of each photo, below the splits; not empty. Length N.
-        which: ``leaf`` takes the innermost folder, ``top`` the outermost, ``path`` all of them;
-            None takes the innermost where that is clear.
+        which: ``leaf`` takes the innermost folder, ``top`` the outermost, ``path`` all of them, a
+            number that of a level from 1 on, which all have; None takes the innermost where that
+            is clear.
         whole: the folder that all of them are in, where that is the source itself.
+        every: the folders with those of the splits, which levels count; None for ``folders``.
 
     Returns:
         Strings. Length N.
@@ -160,26 +171,30 @@ def class_of_folders(
     Raises:
         StoreError: ``which`` is None, and photos are on several levels or folders share a name.
     """
+    every = folders if every is None else every
     leaf = pc.replace_substring_regex(folders, "(?s)^.*/", "")
     if which == "top":
         return pc.replace_substring_regex(folders, "(?s)/.*$", "")
     if which == "path":
         return folders
+    level = _level(which)
+    if level:
+        return pc.list_element(pc.split_pattern(every, "/"), level - 1)
     if which == "leaf" or not pc.any(pc.match_substring(folders, "/"), min_count=0).as_py():
         return leaf
-    every = sorted(pc.unique(folders).to_pylist())
-    known = set(every)
+    unique = sorted(pc.unique(folders).to_pylist())
+    known = set(unique)
     parents = sorted(
         {
             "/".join(parts[:depth])
-            for parts in (folder.split("/") for folder in every)
+            for parts in (folder.split("/") for folder in unique)
             for depth in range(1, len(parts))
         }
         & known
     )
     advice = (
-        "give --classes top (the outermost folder), leaf (the innermost) or path (all of them), "
-        "with --dry-run to see what comes of it"
+        "give --classes top (the outermost folder), leaf (the innermost), path (all of them) or a "
+        f"level ({_levels_shown(every)}), with --dry-run to see what comes of it"
     )
     if parents:
         counts = level_counts(folders)
@@ -187,7 +202,7 @@ def class_of_folders(
             f"--source {source}: photos are on several levels ({counts}): {listed(parents)} hold "
             f"photos and further folders; {advice}"
         )
-    names = pc.value_counts(pc.utf8_normalize(pa.array([f.split("/")[-1] for f in every]), "NFC"))
+    names = pc.value_counts(pc.utf8_normalize(pa.array([f.split("/")[-1] for f in unique]), "NFC"))
     shared = names.filter(pc.greater(names.field("counts"), 1)).field("values").to_pylist()
     if shared:
         alike = alike_folders(folders)
@@ -208,10 +223,51 @@ def _or_one_of(whole: Path | None, folders: pa.ChunkedArray) -> str:
     return f"; or give one of its folders alone, such as --source {folder}"
 
 
+def _level(which: str | None) -> int | None:
+    """The level that ``--classes`` names by its number."""
+    return int(which) if which is not None and which.isdecimal() else None
+
+
+def levels_of(folders: pa.ChunkedArray) -> np.ndarray:
+    """How many folders each photo is in. Shape (N,), int; 0 where the folder is empty."""
+    deep = pc.count_substring(folders, "/").to_numpy() + 1
+    return np.where(pc.equal(folders, "").to_numpy(), 0, deep)
+
+
+def deep_enough(
+    source: Path, levels: np.ndarray, usable: np.ndarray, which: str | None
+) -> np.ndarray:
+    """Which photos have the level that ``--classes`` names; all, where it names none.
+
+    Args:
+        source: for the message.
+        levels: how many folders each file is in. Shape (N,), int.
+        usable: which of them are photos. Shape (N,), bool.
+        which: as for :func:`class_of_folders`.
+
+    Raises:
+        StoreError: no photo has it.
+    """
+    level, most = _level(which) or 1, int(levels[usable].max(initial=0))
+    if level > 1 and most < level:
+        has = f"{most} level{'s' * (most != 1)} of folders"
+        raise StoreError(f"--classes {which}: {source} has {has}; give 1 to {max(most, 1)}")
+    return levels >= level
+
+
+def _levels_shown(folders: pa.ChunkedArray) -> str:
+    """Some folders of each level, such as ``1: 2019, 2021; 2: Rome``."""
+    parts = [folder.split("/") for folder in pc.unique(folders).to_pylist()]
+    shown = []
+    for level in range(max(map(len, parts))):
+        names = sorted({part[level] for part in parts if len(part) > level})
+        shown.append(f"{level + 1}: {', '.join(names[:2])}{', ...' * (len(names) > 2)}")
+    return "; ".join(shown[:9])
+
+
 def level_counts(folders: pa.ChunkedArray) -> str:
     """How many photos are how deep, in words, such as ``12 photos at level 1, 30 at level 2``."""
-    depth = pc.count_substring(folders, "/").to_numpy() + 1
-    levels, counts = np.unique(depth, return_counts=True)
+    levels, counts = np.unique(levels_of(folders), return_counts=True)
     pairs = zip(levels.tolist(), counts.tolist(), strict=True)
     return ", ".join(f"{count:,} photos at level {level}" for level, count in pairs)
 

@@ -15,7 +15,8 @@ from shard_tools.sources.records import Records
 from shard_tools.store.layout import SAMPLES_SCHEMA
 
 FOLDER, ZIP, TABLE = "folder", "zip", "table"
-CLASS_LEVELS = ("leaf", "top", "path")
+#: Which of nested folders is the class; a number counts from the outermost, which is 1.
+CLASS_LEVELS = ("leaf", "top", "path", *map(str, range(1, 10)))
 #: What ``--columns`` can name, and what people usually call it; the first that is there is taken.
 COLUMNS = {
     "path": (
@@ -59,7 +60,7 @@ class SourceOptions:
         if unknown:
             raise StoreError(f"--columns {unknown[0]}=...: name {', '.join(COLUMNS)} only")
         if self.classes not in (None, *CLASS_LEVELS):
-            raise StoreError(f"--classes {self.classes!r}: give {' or '.join(CLASS_LEVELS)}")
+            raise StoreError(f"--classes {self.classes!r}: give leaf, top, path or a level, 1 to 9")
         if len(set(self.carry)) < len(self.carry):
             raise StoreError(f"--carry {','.join(self.carry)}: a column is named twice")
 

@@ -13,7 +13,7 @@ import pytest
 
 from shard_tools.errors import StoreError
 from shard_tools.sources import Records, SourceOptions, read_source
-from shard_tools.sources.look import describe, doubts
+from shard_tools.sources.look import describe, doubts, reasons
 from shard_tools.store import SPLITS
 from tests.helpers.photos import jpeg, kaggle
 from tests.helpers.records import unused
@@ -101,12 +101,45 @@ GROCERIES = numbered("Fruit/Apple/Golden", "Fruit/Apple/Pink", "Fruit/Pear", "Ve
         ("leaf", ["Golden", "Leek", "Pear", "Pink"]),
         ("top", ["Fruit", "Veg"]),
         ("path", ["Fruit/Apple/Golden", "Fruit/Apple/Pink", "Fruit/Pear", "Veg/Leek"]),
+        ("1", ["Fruit", "Veg"]),
+        ("2", ["Apple", "Leek", "Pear"]),
     ],
 )
 def test_nested_class_folders(tmp_path: Path, which: str | None, classes: list[str]) -> None:
     records = read_source(tree(tmp_path, GROCERIES), SourceOptions(classes=which))
     assert records.classes["landmark_id"].to_pylist() == classes
     assert "level 3   2 folders: Golden, Pink" in describe(records)
+
+
+TRIPS = [
+    *numbered("2019/Rome/Phone", "2019/Paris/Phone", "2021/Rome/Camera", "2021/Rome/Phone"),
+    "2021/Rome/stray.jpg",
+    "2021/beach.jpg",
+]
+
+
+def test_a_level_is_the_class(tmp_path: Path) -> None:
+    """Places within trips, whoever took the photos; none is in no place."""
+    records = read_source(tree(tmp_path, TRIPS), SourceOptions(classes="2"))
+    assert records.classes["landmark_id"].to_pylist() == ["Paris", "Rome"]
+    assert reasons(records) == {"not in a class folder": 1}
+    with pytest.raises(StoreError, match=r"a level \(1: 2019, 2021; 2: Paris, Rome; 3: Camera, Ph"):
+        read_source(tmp_path)
+    with pytest.raises(StoreError, match=r"--classes 4: .* has 3 levels of folders; give 1 to 3"):
+        read_source(tmp_path, SourceOptions(classes="4"))
+
+
+def test_levels_count_as_the_dry_run_does_below_splits_and_in_a_zip(tmp_path: Path) -> None:
+    names = numbered("train/2019/Rome/a", "train/2021/Oslo/b", "test/2019/Rome/a")
+    records = read_source(tree(tmp_path / "photos", names), SourceOptions(classes="3"))
+    assert records.classes["landmark_id"].to_pylist() == ["Oslo", "Rome"]
+    assert records.given is not None
+    assert "level 3   2 folders: Oslo, Rome" in describe(records)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        for number, name in enumerate(numbered("all/2019/Rome/a", "all/2021/Rome/b")):
+            file.writestr(name, jpeg(number))
+    records = read_source(tmp_path / "x.zip", SourceOptions(classes="3"))
+    assert records.classes["landmark_id"].to_pylist() == ["Rome"]
 
 
 def test_photos_on_several_levels_are_refused(tmp_path: Path) -> None:
