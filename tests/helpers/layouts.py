@@ -158,6 +158,7 @@ TREES: dict[str, Callable[[], Reading]] = {
     "one folder per class": folders("cat", "dog", label=0),
     "nested folders:": nested(lambda path: path.split("/")[2]),
     "nested folders, by the outermost": nested(lambda path: path.split("/")[0]),
+    "nested folders, by a level": nested(lambda path: path.split("/")[1]),
     "nested folders, by the whole": nested(lambda path: path.rpartition("/")[0]),
     "a flat folder": flat("photos", "photos.csv", "filename,label", "{n}.jpg,{name}"),
     "a folder and a table": flat("photos", "lists/t.csv", "filename,label", "{n}.jpg,{name}"),
