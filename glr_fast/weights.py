@@ -30,13 +30,6 @@ def load_backbone(model: nn.Module, file: Path, name: str) -> None:
     Raises:
         ConfigError: no such file, unreadable, or weights of another architecture.
     """
-    if not name.startswith("tf_") and any(_OF_TF.search(part) for part in file.parts[-4:]):
-        print(
-            f"warning: --model.weights {file}: by its name, weights of a tf_ model, which pads and "
-            f"normalises otherwise than {name}: the tensors fit, the figures are worse; take "
-            f"--model.name tf_{name}",
-            file=sys.stderr,
-        )
     head = classifier_name(model) + "."
     given = {key: value for key, value in read_weights(file).items() if not _is_head(key, head)}
     wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(head)}
@@ -47,6 +40,13 @@ def load_backbone(model: nn.Module, file: Path, name: str) -> None:
         raise ConfigError(
             f"--model.weights {file}: weights of another architecture: {same} of the "
             f"{len(wanted)} tensors of {name} match ({shown})"
+        )
+    if not name.startswith("tf_") and any(_OF_TF.search(part) for part in file.parts[-4:]):
+        print(
+            f"warning: --model.weights {file}: by its name, weights of a tf_ model, which pads and "
+            f"normalises otherwise than {name}: the tensors fit, the figures are worse; take "
+            f"--model.name tf_{name}",
+            file=sys.stderr,
         )
     model.load_state_dict({key: value.float() for key, value in given.items()}, strict=False)
 

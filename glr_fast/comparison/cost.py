@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ def costs(models: Mapping[Path, TrainedModel], measure: bool) -> dict[Path, Cost
     """The cost of each model.
 
     Equal architectures are measured once, so equal models cost the same to the digit. The others
-    take turns, so that whatever else the machine does slows all of them; each gets the median.
+    take turns, and each gets its fastest: whatever else the machine does only slows them.
     """
     distinct = {_architecture(model): model for model in models.values()}
     seconds: dict[object, list[float]] = {key: [] for key in distinct}
@@ -50,7 +49,7 @@ def costs(models: Mapping[Path, TrainedModel], measure: bool) -> dict[Path, Cost
         for key, model in distinct.items():
             seconds[key].append(_seconds_per_photo(model))
     rates = {
-        key: 1 / statistics.median(values[1:]) if values else None  # the first one warms up
+        key: 1 / min(values[1:]) if values else None  # the first one warms up
         for key, values in seconds.items()
     }
     return {

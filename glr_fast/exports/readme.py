@@ -44,8 +44,12 @@ print(labels.assign(probability=probabilities[0]).nlargest(5, "probability"))
 ```"""
 
 WITH_TORCH = """```python
+import numpy as np, torch
+from PIL import Image, ImageOps
+
+{cropped}
 model = torch.export.load("model.pt2").module()
-probabilities = model(torch.tensor(images))  # uint8 images as above; normalisation is inside
+probabilities = model(torch.tensor(images))  # uint8 images; normalisation is inside
 ```"""
 
 FILES = {

@@ -62,7 +62,7 @@ def select_classes(
     if not len(kept):
         raise StoreError(
             f"no class is left: {classes} classes, the largest has {sizes.max(initial=0)} photos, "
-            f"--min-images is {min_images}, --top-classes {top_classes}; loosen them"
+            f"--min-images is {min_images}; lower it"
         )
     return np.sort(kept)
 

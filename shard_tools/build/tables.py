@@ -106,6 +106,10 @@ class Summary:
         return [row["name"] or row["landmark_id"] for row in classes if not row["test"]]
 
 
+#: Said where most copies of a photo are in several classes.
+_NO_CLASSES = ": the classes may not be what the photos show (--dry-run, --classes)"
+
+
 def duplicate_lines(notes: Mapping[str, int] | None, torn: bool = False) -> list[str]:
     """What the summary says of duplicates: nothing where none were found, or looked for.
 
@@ -123,7 +127,10 @@ def duplicate_lines(notes: Mapping[str, int] | None, torn: bool = False) -> list
     ]
     if notes["groups_with_label_conflict"]:
         number = notes["groups_with_label_conflict"]
-        lines.append(f"warning   {number:,} groups of duplicates have more than one label")
+        lines.append(
+            f"warning   {number:,} of {notes['groups']:,} groups of duplicates have more than one "
+            "label" + _NO_CLASSES * (2 * number >= notes["groups"])
+        )
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from shard_tools.columns import comma_list
 from shard_tools.errors import StoreError
@@ -24,6 +25,24 @@ def path_or_url(text: str) -> Path:
         return location(text)
     except OSError as error:
         raise StoreError(str(error)) from None
+
+
+class Once(argparse.Action):
+    """An option that would be lost if it were given again, as argparse takes the last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the value; end with an error where there is one."""
+        if getattr(namespace, self.dest) is not None:
+            parser.error(
+                f"{option_string} is given twice; give the folder above, or a table of paths"
+            )
+        setattr(namespace, self.dest, values)
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:

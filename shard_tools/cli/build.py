@@ -13,6 +13,7 @@ from shard_tools.build.options import GIVEN
 from shard_tools.build.plan import DEFAULT_SHARD_SIZE
 from shard_tools.build.splits import DEFAULT_FRACTIONS, parse_fractions
 from shard_tools.cli.arguments import (
+    Once,
     add_executor,
     add_source_options,
     executor,
@@ -52,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``glr-shard build``."""
     add = parser.add_argument
     sources = "; ".join(layout.help for layout in LAYOUTS.values())
-    add("--source", type=source_path, required=True, metavar="PATH", help=f"the photos: {sources}")
+    text = f"the photos: {sources}"
+    add("--source", type=source_path, required=True, metavar="PATH", action=Once, help=text)
     add("--out", required=True, metavar="STORE", help="folder of the new store, or s3://...")
     add_source_options(parser)
     text = "columns of the label file to carry into samples.parquet, such as capture_year"

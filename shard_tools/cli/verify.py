@@ -41,7 +41,11 @@ def run(parsed: argparse.Namespace) -> int:
         say(problem.text())
     if problems:
         files = len({problem.where for problem in problems})
-        say(f"{parsed.store}: {len(problems):,} problems in {files:,} files")
+        many = ("problem" + "s" * (len(problems) > 1), "file" + "s" * (files > 1))
+        say(
+            f"{parsed.store}: {len(problems):,} {many[0]} in {files:,} {many[1]}; glr-shard repair "
+            f"{parsed.store} --source PHOTOS makes damaged shards again"
+        )
         return 1
     say(_summary(Store.open(path), parsed.decode))
     return 0

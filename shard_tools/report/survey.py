@@ -103,7 +103,7 @@ def _counts_alone(path: Path, options: SourceOptions) -> ClassCounts | None:
     """Class sizes from a CSV file without photos; None if the file is a source of photos."""
     if options.layout is not None or path.suffix.lower() != ".csv":
         return None
-    counts = read_counts(path)
+    counts = read_counts(path, options)
     return counts if counts.kind in ("counts", "labels") else None
 
 

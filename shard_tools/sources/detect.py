@@ -116,6 +116,8 @@ def _nothing_fits(source: Path) -> str:
             f"its {TRAIN} names no photo there (its columns are {names}; the Kaggle layout has id "
             "and landmark_id); check the path, or name the columns with --columns"
         )
+    if (source / ".building").is_dir():
+        return "a store that is not finished; run the command of its build again"
     zips = sorted(source.glob(f"*{_ZIP_SUFFIX}"))
     advice = f"give the zip itself: {shlex.quote(str(zips[0]))}" if zips else "check the path"
     return (
@@ -136,6 +138,7 @@ def _has_path_table(source: Path, options: SourceOptions) -> bool:
 def _by_labels(source: Path, options: SourceOptions) -> Records:
     """A folder of photos whose labels are in a table that was named."""
     assert options.labels is not None
+    options.forbid(source, "labelled by a table", "classes")
     plain = replace(options, labels=None)
     table = read_columns(options.labels, plain)
     roots = [options.root] if options.root else [source, *path_table.beside(source / "x")]

@@ -33,6 +33,7 @@ def read(source: Path, options: SourceOptions) -> Records:
     Raises:
         StoreError: no label file.
     """
+    options.forbid(source, "labelled by a table", "classes")
     file = options.labels or find_label_file(source)
     if file is None:
         raise StoreError(

@@ -46,6 +46,7 @@ def read(source: Path, options: SourceOptions) -> Records:
     Raises:
         StoreError: no label file, or no photos where they belong.
     """
+    options.forbid(source, "labelled by a table", "classes")
     return _folder(source, options) if source.is_dir() else _zip(source, options)
 
 

@@ -130,6 +130,21 @@ def test_a_misspelt_option_is_named_before_what_is_missing(
     assert "required" not in said
 
 
+def test_a_source_that_is_given_twice_is_refused(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = error_of([*build(source, tmp_path / "s"), "--source", str(source)], capsys)
+    assert "--source is given twice; give the folder above" in said
+
+
+def test_classes_of_a_labelled_source_are_refused(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = error_of(build(source, tmp_path / "s", "--classes", "2"), capsys)
+    assert "--classes 2: " in said
+    assert "is labelled by a table; leave it out" in said
+
+
 def test_an_option_may_be_shortened(source: Path, tmp_path: Path) -> None:
     assert main(["build", "--sour", str(source), "--out", str(tmp_path / "s"), "--work", "1"]) == 0
 

@@ -90,7 +90,7 @@ def test_drop(source: Path, tmp_path: Path) -> None:
     assert not keys & {f"f{number:03d}" for number in range(12)}  # the smaller copies
     text = summary.text()
     assert "copies    38 photos in 13 groups (26 to the byte), 24 dropped" in text
-    assert "1 groups of duplicates have more than one label" in text
+    assert "1 of 13 groups of duplicates have more than one label\n" in text
 
 
 def test_workers_and_interruptions_change_nothing(

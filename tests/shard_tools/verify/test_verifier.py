@@ -67,7 +67,7 @@ def test_the_command(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[0] == "notes.txt: [files] not listed in the manifest"
-    assert lines[-1].endswith("3 problems in 2 files")
+    assert "3 problems in 2 files; glr-shard repair" in lines[-1]
 
 
 def test_many_photos_are_one_problem(store: Path) -> None:
