@@ -125,8 +125,9 @@ def _doubts(options: EvaluateOptions, store: Store, learnt: int) -> list[str]:
     said = []
     if learnt:
         said.append(
-            f"{learnt:,} of these photos were trained on: they are in the training split of "
-            f"{store_of(options.run)}. The figures are too good; train anew on this store"
+            f"at least {learnt:,} of these photos were trained on: by their bytes or paths they "
+            f"are in the training split of {store_of(options.run)}. The figures are too good; "
+            "train anew on this store"
         )
     notes = store.manifest.notes.get("splits", [])
     return said + [f"{options.store}: {note}" for note in notes if "groups of duplicates" in note]

@@ -20,6 +20,7 @@ from shard_tools.sources.records import file_names, is_photo, stems
 from shard_tools.sources.table_columns import (
     TABLE_SUFFIXES,
     column_names_of,
+    holds_predictions,
     read_paths,
     usual_columns,
 )
@@ -88,6 +89,8 @@ def _columns(file: Path, photos: pa.Array) -> _Columns | None:
         StoreError, OSError, pa.ArrowException: it cannot be read.
     """
     names = column_names_of(file)
+    if holds_predictions(names):
+        return None
     found = usual_columns(names, SourceOptions())
     path = _path_column(file, names, found, photos)
     others = [name for name in names if name not in (*found.values(), path)]

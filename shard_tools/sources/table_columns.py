@@ -19,6 +19,11 @@ CSV_SUFFIXES = (".csv", ".tsv")
 TABLE_SUFFIXES = (*CSV_SUFFIXES, ".parquet", *JSON_SUFFIXES)
 
 
+def holds_predictions(names: Sequence[str]) -> bool:
+    """Whether the columns of a table are those that ``glr-predict`` writes."""
+    return "unsure" in names and ("probability1" in names or "top_probabilities" in names)
+
+
 def read_columns(source: Path, options: SourceOptions) -> pa.Table:
     """The columns of a table that matter, under our names.
 
@@ -30,6 +35,11 @@ def read_columns(source: Path, options: SourceOptions) -> pa.Table:
         StoreError: unreadable, or no such columns.
     """
     names = column_names_of(source)
+    if holds_predictions(names) and not options.columns:
+        raise StoreError(
+            f"{source}: holds predictions of glr-predict, not labels; if a model is to learn them "
+            "all the same, give --columns path=path,label=landmark_id"
+        )
     found = find_columns(source, names, options)
     wanted = list(dict.fromkeys(found.values()))
     missing = [name for name in options.extra if name not in names]

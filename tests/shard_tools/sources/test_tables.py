@@ -11,7 +11,9 @@ import pytest
 
 from shard_tools.errors import StoreError
 from shard_tools.report import collect
+from shard_tools.report.survey import take_survey
 from shard_tools.sources import Records, SourceOptions, read_source
+from shard_tools.sources.look import doubts
 from shard_tools.store import SPLITS
 from tests.helpers.photos import jpeg, kaggle
 from tests.helpers.trees import numbered, tree
@@ -172,3 +174,36 @@ def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
         records = read_source(source)
         assert list(labels(records).values()) == ["ash", "oak"]
         assert records.rejected["reason"].to_pylist() == ["no label"] * 3
+
+
+def test_predictions_are_not_labels(tmp_path: Path) -> None:
+    """``glr-predict holiday --out holiday.csv`` writes beside the photos, where labels may lie."""
+    tree(tmp_path / "holiday", [f"{name}/{n}.jpg" for name in ("a", "b") for n in range(4)])
+    head = "path,label,landmark_id,name,probability,unsure,label1,landmark_id1,name1,probability1"
+    rows = [f"a/{n}.jpg,0,x,X,0.9,false,0,x,X,0.9" for n in range(4)]
+    table = tmp_path / "holiday.csv"
+    table.write_text("\n".join([head, *rows]) + "\n")
+    records = read_source(tmp_path / "holiday")
+    assert records.classes["landmark_id"].to_pylist() == ["a", "b"]
+    assert not [doubt for doubt in doubts(tmp_path / "holiday", records) if "table" in doubt]
+    with pytest.raises(StoreError, match="holds predictions of glr-predict, not labels"):
+        read_source(table, SourceOptions(root=tmp_path / "holiday"))
+    named = SourceOptions(
+        root=tmp_path / "holiday", columns=(("path", "path"), ("label", "landmark_id"))
+    )
+    assert read_source(table, named).classes["landmark_id"].to_pylist() == ["x"]
+
+
+def test_a_report_on_a_table_whose_photos_are_elsewhere(tmp_path: Path) -> None:
+    tree(tmp_path / "disk", [f"{n}.jpg" for n in range(4)])
+    table = tmp_path / "lists" / "t.csv"
+    table.parent.mkdir()
+    table.write_text("path,label\n" + "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in range(4)))
+    survey = take_survey(table, 4, options=SourceOptions(root=tmp_path / "disk"))
+    assert survey.counts.total.tolist() == [2, 2]
+
+
+def test_a_store_that_is_not_finished_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / ".building").mkdir()
+    with pytest.raises(StoreError, match="a store that is not finished; run the command of its b"):
+        read_source(tmp_path)
