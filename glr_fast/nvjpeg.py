@@ -33,7 +33,7 @@ def load_packaged_nvjpeg() -> Path | None:
         import nvidia
     except ImportError:
         return None
-    folders = [Path(place) for place in nvidia.__path__]
+    folders = [Path(place) for place in getattr(nvidia, "__path__", ())]
     # nvidia/cu13/lib/libnvjpeg.so.13, or nvidia/nvjpeg/lib/libnvjpeg.so.12 of older packages.
     found = sorted(path for folder in folders for path in folder.glob("*/lib/libnvjpeg.so.*"))
     if not found:
@@ -41,7 +41,7 @@ def load_packaged_nvjpeg() -> Path | None:
     try:
         ctypes.CDLL(str(found[-1]), mode=ctypes.RTLD_GLOBAL)
     except OSError as error:
-        logger.warning("%s: cannot be loaded: %s", found[-1], error)
+        logger.debug("%s: cannot be loaded: %s", found[-1], error)  # matters on a GPU alone
         return None
     return found[-1]
 

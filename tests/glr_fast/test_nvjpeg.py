@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,19 @@ def test_every_nvjpeg_in_memory_is_found() -> None:
         Path("/usr/local/cuda/lib64/libnvjpeg.so.13.0.0"),
         Path("/x/torchvision.libs/libnvjpeg.4a0b5c81.so.13"),
     ]
+
+
+@pytest.mark.parametrize("contents", [None, "", "no library"])
+def test_a_package_of_that_name_without_a_usable_library(
+    contents: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``import glr_fast`` goes on, whatever else is called nvidia."""
+    package = types.ModuleType("nvidia")
+    if contents is not None:
+        package.__path__ = [str(tmp_path)]
+    if contents:
+        (tmp_path / "cu13" / "lib").mkdir(parents=True)
+        (tmp_path / "cu13" / "lib" / "libnvjpeg.so.13").write_text(contents)
+    monkeypatch.setitem(sys.modules, "nvidia", package)
+    find = nvjpeg.load_packaged_nvjpeg.__wrapped__
+    assert find() is None
