@@ -110,8 +110,8 @@ def _classes(
     whole = source if inner is folders and not top else None
     folders = inner
     every = pc.replace_substring_regex(paths, "(?s)/?[^/]*$", "")  # levels count from the source
-    inside = pc.not_equal(folders, "").to_numpy() & deep_enough(
-        source, levels_of(every), usable.to_numpy(zero_copy_only=False), options.classes
+    inside = pc.not_equal(folders, "").to_numpy() & _deep_enough(
+        source, _levels_of(every), usable.to_numpy(zero_copy_only=False), options.classes
     )
     rejected = [
         *listing.rejected,
@@ -228,13 +228,13 @@ def _level(which: str | None) -> int | None:
     return int(which) if which is not None and which.isdecimal() else None
 
 
-def levels_of(folders: pa.ChunkedArray) -> np.ndarray:
+def _levels_of(folders: pa.ChunkedArray) -> np.ndarray:
     """How many folders each photo is in. Shape (N,), int; 0 where the folder is empty."""
     deep = pc.count_substring(folders, "/").to_numpy() + 1
     return np.where(pc.equal(folders, "").to_numpy(), 0, deep)
 
 
-def deep_enough(
+def _deep_enough(
     source: Path, levels: np.ndarray, usable: np.ndarray, which: str | None
 ) -> np.ndarray:
     """Which photos have the level that ``--classes`` names; all, where it names none.
@@ -267,7 +267,7 @@ def _levels_shown(folders: pa.ChunkedArray) -> str:
 
 def level_counts(folders: pa.ChunkedArray) -> str:
     """How many photos are how deep, in words, such as ``12 photos at level 1, 30 at level 2``."""
-    levels, counts = np.unique(levels_of(folders), return_counts=True)
+    levels, counts = np.unique(_levels_of(folders), return_counts=True)
     pairs = zip(levels.tolist(), counts.tolist(), strict=True)
     return ", ".join(f"{count:,} photos at level {level}" for level, count in pairs)
 

@@ -26,6 +26,7 @@ from shard_tools.sources.labels import TRAIN, names_ids
 from shard_tools.sources.layout import FOLDER, TABLE, ZIP, Layout, SourceOptions
 from shard_tools.sources.records import PHOTO_SUFFIXES, Records
 from shard_tools.sources.table_columns import TABLE_SUFFIXES, column_names_of, read_columns
+from shard_tools.store.layout import WORK
 
 _ZIP_SUFFIX = ".zip"
 #: By name, in the order in which a source is compared with them: the first that fits is taken.
@@ -116,7 +117,7 @@ def _nothing_fits(source: Path) -> str:
             f"its {TRAIN} names no photo there (its columns are {names}; the Kaggle layout has id "
             "and landmark_id); check the path, or name the columns with --columns"
         )
-    if (source / ".building").is_dir():
+    if (source / WORK).is_dir():
         return "a store that is not finished; run the command of its build again"
     zips = sorted(source.glob(f"*{_ZIP_SUFFIX}"))
     advice = f"give the zip itself: {shlex.quote(str(zips[0]))}" if zips else "check the path"

@@ -111,7 +111,6 @@ class _Worker:
                 self._finished.get(timeout=0.02)
             except Empty:
                 continue
-        self._thread.join()
 
     def _work(self) -> None:
         try:
@@ -132,7 +131,8 @@ class _Worker:
         if self._stream is None:
             return _Finished(plan, images, None)
         # A copy also of what is there already: DALI would reuse its memory in the order of this
-        # stream, and does not know when the consumer's has read it. 20 us on an H200.
+        # stream, and does not know when the consumer's has read it. An H200 should take a few
+        # hundredths of a millisecond for 256 images of 224 pixels (computed from its bandwidth).
         images = images.to(self._device, non_blocking=True, copy=True)
         done = torch.cuda.Event()
         done.record(self._stream)
