@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from glr_fast.config import Config
+from glr_fast.free_memory import free_memory
 
 _GB = 1e9
-_CGROUP = Path("/sys/fs/cgroup/memory.max")
-_MEMINFO = Path("/proc/meminfo")
 _MORE = 1.15
 """What a step took over what autograd keeps: EfficientNet-B0 and ResNet-50, 224 pixels, a CPU."""
 _SPARE = 0.9
@@ -42,20 +40,6 @@ def activation_bytes(model: nn.Module, size: int) -> int:
         model(image.to(memory_format=torch.channels_last))
     model.train()
     return sum(kept.values())
-
-
-def free_memory(meminfo: Path = _MEMINFO, cgroup: Path = _CGROUP) -> int | None:
-    """Bytes that can be had, at most those of the container; None where nobody says."""
-    try:
-        lines = meminfo.read_text().splitlines()
-        said = dict(line.split(":", 1) for line in lines if ":" in line)
-        free = int(said["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError, IndexError):
-        return None
-    try:
-        return min(free, int(cgroup.read_text()))
-    except (OSError, ValueError):  # no container, or no limit: "max"
-        return free
 
 
 def memory_warning(needed: float, free: int | None, batch: int) -> str | None:

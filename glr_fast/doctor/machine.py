@@ -12,6 +12,7 @@ from pathlib import Path
 
 from glr_fast.data import usable_cores
 from glr_fast.doctor.findings import Finding
+from glr_fast.free_memory import free_memory
 
 GIB = 2**30
 MIB = 2**20
@@ -32,10 +33,11 @@ def cores() -> Finding:
 
 
 def memory() -> Finding:
-    """Memory of the machine and what is free."""
+    """Memory of the machine, and what of it can be had; the cache of files counts as free."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-    return Finding("ok", "memory", f"{pages:.0f} GiB, {free:.0f} GiB unused")
+    free = free_memory()
+    found = f"{pages:.0f} GiB" + ("" if free is None else f", {free / GIB:.0f} GiB free")
+    return Finding("ok", "memory", found)
 
 
 def shared_memory() -> Finding:

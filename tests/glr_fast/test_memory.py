@@ -9,7 +9,8 @@ from torch import nn
 
 from glr_fast import memory
 from glr_fast.config import Config, DataConfig
-from glr_fast.memory import activation_bytes, free_memory, memory_warning, warning_of
+from glr_fast.free_memory import free_memory
+from glr_fast.memory import activation_bytes, memory_warning, warning_of
 
 GB = 10**9
 

@@ -29,6 +29,7 @@ NOT_RUN = {
     "python3 -m venv": f"{NETWORK}; the clean clone of .ci/run does it",
     "source .venv": "belongs to the line before it",
     "pip install": NETWORK,
+    "podman ": f"{NETWORK} and an engine; tests/test_containerfile.py looks at the file",
     "kaggle ": NETWORK,
     "aws ": NETWORK,
     "glr-shard build --source landmark-recognition-2020.zip": f"{NETWORK}: the whole data set",

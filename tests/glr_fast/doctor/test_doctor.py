@@ -83,6 +83,12 @@ def test_shared_memory(mib: int, state: str, monkeypatch: pytest.MonkeyPatch) ->
     assert machine.shared_memory().state == state
 
 
+@pytest.mark.parametrize(("free", "end"), [(22 * machine.GIB, ", 22 GiB free"), (None, " GiB")])
+def test_memory(free: int | None, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "free_memory", lambda: free)
+    assert machine.memory().found.endswith(end)
+
+
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     assert machine.disk(tmp_path).state == "fault"
