@@ -31,4 +31,6 @@ def train(path: str, epochs: int = 1, batch_size: int = 32, image_size: int = 22
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     print(train(sys.argv[1], *map(int, sys.argv[2:])))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -223,4 +224,17 @@ def _one_line(box: str) -> str:
         elif line.strip():
             parts.append([])
     message = " ".join(parts[1] if len(parts) > 1 and parts[1] else parts[0])
+    message = _NOT_A_NUMBER.sub(_not_a_number, message)
     return message.removesuffix(".") or "the command line could not be read; try --help"
+
+
+_NOT_A_NUMBER = re.compile(
+    r"Error parsing (--\S+): (invalid literal for int\(\) with base 10|could not convert string to "
+    r"float): '(.*?)'"
+)
+
+
+def _not_a_number(found: re.Match[str]) -> str:
+    """What Python says of a word that is no number, in words."""
+    flag, complaint, word = found.groups()
+    return f"{flag} {word}: not a {'whole ' if 'int' in complaint else ''}number"

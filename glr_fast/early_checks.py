@@ -141,6 +141,13 @@ def check_flags(config: Config, arguments: Sequence[str]) -> None:
             has_effect, why = NEEDS[name]
             if not has_effect(config):
                 raise ConfigError(f"--{name} {values[name]} would be ignored: {why}")
+    model = config.model
+    from_noise = not model.pretrained and model.weights is None and config.init_from is None
+    if model.fix_batch_norm and from_noise:
+        raise ConfigError(
+            "--model.fix-batch-norm keeps the statistics of pretrained weights, and "
+            "--model.no-pretrained has none; leave out one of them, or give --model.weights FILE"
+        )
     if config.data.index is not None and config.data.policy != "natural":
         raise ConfigError(
             f"--data.index {config.data.index} would replace the policy {config.data.policy} of "

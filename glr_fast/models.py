@@ -148,5 +148,9 @@ def _create(config: ModelConfig, num_classes: int) -> nn.Module:
 
 
 def _similar(name: str) -> str:
-    found = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
+    name = name.split(".")[0]
+    found = difflib.get_close_matches(name, timm.list_models(), n=30)
+    # Many are equally near to a name with one wrong letter: the smallest is what most people mean.
+    found.sort(key=lambda model: (-difflib.SequenceMatcher(None, model, name).ratio(), model))
+    found = found[:3]
     return f"; did you mean {', '.join(found)}?" if found else ""

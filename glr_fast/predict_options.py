@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -93,6 +94,23 @@ class PredictOptions:
             ("--precision", self.precision, get_args(PredictPrecision)),
         ):
             require(name in values, flag, f"one of {', '.join(values)}", name)
+
+    def check_apart(self, photos: Iterable[Path | str]) -> None:
+        """Refuse a folder for answers that is also named as a folder of photos.
+
+        Such a folder's photos are passed over, as answers of an earlier call. One inside of the
+        other is fine.
+
+        Raises:
+            ConfigError: there is one.
+        """
+        for flag, folder in (("--sort-into", self.sort_into), ("--gallery", self.gallery)):
+            for photo in photos if folder is not None else ():
+                if "://" not in str(photo) and Path(photo).resolve() == Path(folder).resolve():
+                    raise ConfigError(
+                        f"{flag} {folder}: the photos are in it; give another folder, or one "
+                        "inside of it"
+                    )
 
     @property
     def rejected_file(self) -> Path | None:

@@ -52,6 +52,7 @@ def _predict() -> None:
     asked = options.model
     options = replace(options, model=model_folder(asked, "--model"))
     _check_photos(options.photos)
+    options.check_apart(options.photos)
     if _on_terminal(options):
         _check_fits_terminal(_at_least(options.photos), "at least ")
 

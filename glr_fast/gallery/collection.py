@@ -89,7 +89,11 @@ class Gallery:
     ) -> None:
         self._folder, self._names, self._ids = folder, names, landmark_ids
         parent = folder.absolute().parent
-        self._beside = Path(tempfile.mkdtemp(prefix=f".{folder.name[:60]}.", dir=parent))
+        try:
+            self._beside = Path(tempfile.mkdtemp(prefix=f".{folder.name[:60]}.", dir=parent))
+        except OSError as error:
+            error.filename = str(folder)  # what was asked for, not a name of ours
+            raise
         umask = os.umask(0)
         os.umask(umask)
         self._beside.chmod(0o777 & ~umask)  # mkdtemp's folders are their owner's alone

@@ -68,9 +68,10 @@ def predict(
         ConfigError: no such model, no photo that can be read, or an output that exists.
     """
     options = options or PredictOptions()
+    named = [photos] if isinstance(photos, str | Path) else list(photos)
+    options.check_apart(named)
     check_places(options)
     loaded = model if isinstance(model, TrainedModel) else load_model(model)
-    named = [photos] if isinstance(photos, str | Path) else photos
     listed = list_arguments(named, (options.gallery, options.sort_into))
     return predict_listed(loaded, listed, options, progress=progress)
 

@@ -66,7 +66,15 @@ def repair_store(
     damaged = damaged_shards(store)
     if not damaged:
         return []
-    records = read_source(source, _as_built(store, source, reading))
+    built = _as_built(store, source, reading)
+    try:
+        records = read_source(source, built)
+    except StoreError as error:
+        if reading.layout is not None or built.layout is None:
+            raise
+        raise StoreError(
+            f"{error}. {path} was built from a source of the layout {built.layout}: give that one"
+        ) from None
     with tempfile.TemporaryDirectory(prefix=".repair-", suffix=".tmp", dir=store.path) as scratch:
         tasks = [partial(_task, store, shard, records, Path(scratch)) for shard in damaged]
         hidden = None if progress is None else not progress

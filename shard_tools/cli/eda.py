@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from shard_tools.cli.arguments import add_looked_at, path_or_url, source_options
-from shard_tools.cli.output import say
+from shard_tools.cli.output import say, warn_of_shards
 from shard_tools.report import write_report
 from shard_tools.report.write import DEFAULT_SAMPLE
 
@@ -34,4 +34,5 @@ def run(parsed: argparse.Namespace) -> int:
     path, options = path_or_url(parsed.path), source_options(parsed)
     files = write_report(path, parsed.out, parsed.sample, parsed.seed, options)
     say(f"{files[0]} ({files[0].stat().st_size / 1e6:.1f} MB) and {len(files) - 1} PNG files")
+    warn_of_shards(path)
     return 0

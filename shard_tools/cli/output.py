@@ -5,13 +5,27 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 
-from shard_tools.errors import escaped
+from shard_tools.errors import StoreError, escaped
+from shard_tools.files.remote import is_remote
+from shard_tools.store import Store
+from shard_tools.store.layout import MANIFEST
 
 
 def say(text: str) -> None:
     """Print lines. Control characters in them, which names may hold, are shown escaped."""
     print("\n".join(escaped(line) for line in text.split("\n")), flush=True)
+
+
+def warn_of_shards(path: Path) -> None:
+    """Say on standard error that a store lacks shards, of which its tables know nothing."""
+    if is_remote(path) or not (path / MANIFEST).is_file():
+        return
+    try:
+        Store.open(path, check=False).check_shards()
+    except StoreError as error:
+        print(f"warning: {escaped(str(error))}", file=sys.stderr)
 
 
 def fit_terminal() -> None:

@@ -35,5 +35,6 @@ def run(parsed: argparse.Namespace) -> int:
     rebuilt = repair_store(store, parsed.source, source_options(parsed), executor(parsed))
     for name in rebuilt:
         say(f"{name}: rebuilt")
-    say(f"{parsed.store}: {len(rebuilt):,} shards rebuilt; all shards are whole")
+    count = f"{len(rebuilt):,} shard{'' if len(rebuilt) == 1 else 's'}"
+    say(f"{parsed.store}: {count} rebuilt; all shards are whole")
     return 0

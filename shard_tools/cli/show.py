@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from shard_tools.cli.arguments import add_store, path_or_url
-from shard_tools.cli.output import say
+from shard_tools.cli.output import say, warn_of_shards
 from shard_tools.columns import mask, pc
 from shard_tools.errors import StoreError
 from shard_tools.files.atomic import atomic_open
@@ -119,4 +119,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> int:
     """Print what the store knows."""
     say(show(path_or_url(parsed.store), parsed.what, parsed.out))
+    warn_of_shards(path_or_url(parsed.store))
     return 0

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from shard_tools.cli.arguments import add_looked_at, path_or_url, source_options
-from shard_tools.cli.output import say
+from shard_tools.cli.output import say, warn_of_shards
 from shard_tools.report import collect
 from shard_tools.report.stats import text
 
@@ -30,4 +30,5 @@ def run(parsed: argparse.Namespace) -> int:
     """Print the figures."""
     figures = collect(path_or_url(parsed.path), source_options(parsed), parsed.top)
     say(json.dumps(figures, indent=1) if parsed.json else text(figures))
+    warn_of_shards(path_or_url(parsed.path))
     return 0

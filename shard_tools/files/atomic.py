@@ -25,7 +25,12 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
         with open_to_put(path) as file:
             yield file
         return
-    number, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".tmp", dir=path.parent)
+    start = f".{path.name[:80]}."
+    try:
+        number, name = tempfile.mkstemp(prefix=start, suffix=".tmp", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # what was asked for, not a name of ours
+        raise
     temporary = Path(name)
     try:
         with open(number, "wb") as file:
@@ -33,7 +38,11 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            error.filename, error.filename2 = str(path), None
+            raise
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -216,10 +216,11 @@ def test_files_that_are_no_options_are_one_line(tmp_path: Path) -> None:
 
 UNKNOWN = [
     (["--recipe", "resnet50_ldm"], "unknown recipe 'resnet50_ldm'; did you mean resnet50_ldam"),
+    (["--optim.epochs", "ten"], "--optim.epochs ten: not a whole number"),
+    (["--optim.lr", "fast"], "--optim.lr fast: not a number"),
     (["--data.batchsize", "3"], "unknown option --data.batchsize; did you mean --data.batch-size"),
     (["--data.batchsize=3"], "did you mean --data.batch-size"),
     (["--batch-size", "3"], "did you mean --data.batch-size"),
-    (["--optim.lr", "x"], "--optim.lr: could not convert string to float"),
     (["--loss.name", "focal"], "invalid choice 'focal' for argument '--loss.name'"),
     (["--recipe"], "--recipe needs a value"),
     (["stray"], "unknown option stray"),

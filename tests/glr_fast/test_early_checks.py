@@ -45,6 +45,14 @@ def test_a_flag_without_effect_is_refused(line: str) -> None:
         check_flags(parse_train(line.split()), line.split())
 
 
+def test_statistics_that_nothing_was_trained_on_are_not_kept() -> None:
+    noise = ["--model.no-pretrained", "--model.fix-batch-norm"]
+    with pytest.raises(ConfigError, match=r"--model\.no-pretrained has none; leave out one"):
+        check_flags(parse_train(noise), noise)
+    for weights in (["--model.weights", "a.pth"], ["--init-from", "runs/a"]):
+        check_flags(parse_train([*noise, *weights]), noise)
+
+
 def test_every_such_flag_is_tried_and_works_with_what_it_needs() -> None:
     tried = {word.removeprefix("--") for line in IGNORED for word in line.split()}
     assert set(NEEDS) <= tried

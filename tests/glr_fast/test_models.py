@@ -115,6 +115,11 @@ def test_unknown_model_names_similar_ones() -> None:
         build(name="resnet5O")
 
 
+def test_of_names_that_are_as_near_the_smallest_comes_first() -> None:
+    with pytest.raises(ConfigError, match="did you mean tf_efficientnet_b0, tf_efficientnet_b1"):
+        build(name="tf_efficientnet_bo")
+
+
 def test_no_hub_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models.huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(models, "hub_reachable", lambda: False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import runpy
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +27,12 @@ def load(name: str) -> ModuleType:
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_an_example_is_under_forty_lines(file: Path) -> None:
     assert len(file.read_text().splitlines()) < 40
+
+
+def test_an_example_without_a_store_says_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["plain_pytorch.py"])
+    with pytest.raises(SystemExit, match=r"python examples/plain_pytorch\.py STORE \[EPOCHS\]"):
+        runpy.run_path(str(EXAMPLES / "plain_pytorch.py"), run_name="__main__")
 
 
 @pytest.mark.slow

@@ -123,6 +123,8 @@ def test_modes_are_the_umasks(run: Path, three: Path, tmp_path: Path) -> None:
         (["--model", "{run}", "{photos}", "--out", "a.xls"], "--out must be a file that ends in"),
         (["--model", "{run}", "{photos}", "--gallery", "{empty}/.."], "with other files in it"),
         (["--model", "{run}", "{photos}", "--sort-into", "{there}"], "is a file; give a folder"),
+        (["--model", "{run}", "{photos}", "--sort-into", "{photos}/."], "the photos are in it"),
+        (["--model", "{run}", "{photos}", "--gallery", "{photos}"], "the photos are in it"),
         (["--model", "{corrupt}", "{photos}"], "model.safetensors: damaged"),
         (["--model", "{old}", "{photos}"], "not a model card of this version"),
         (["--model", "{run}", "{many}"], "at least 21 photos are too many for the terminal"),

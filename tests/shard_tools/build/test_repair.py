@@ -96,6 +96,17 @@ def test_a_manifest_that_does_not_say_how_photos_were_packed(
         repair_store(store, photos, SourceOptions(), progress=False)
 
 
+def test_photos_in_place_of_the_table_that_was_built(tmp_path: Path) -> None:
+    tree(tmp_path / "p", numbered("photos", photos=8))
+    lines = "".join(f"photos/{n}.jpg,{'ab'[n % 2]}\n" for n in range(8))
+    (tmp_path / "p" / "t.csv").write_text(f"path,label\n{lines}")
+    store = built(tmp_path / "p" / "t.csv", tmp_path / "s")
+    next(store.glob("*.tar")).unlink()
+    with pytest.raises(StoreError, match=r"from a source of the layout table: give that one$"):
+        repair_store(store, tmp_path / "p", SourceOptions(), progress=False)
+    assert len(repair_store(store, tmp_path / "p" / "t.csv", SourceOptions(), progress=False)) == 1
+
+
 def test_a_folder_in_the_place_of_a_shard(photos: Path, tmp_path: Path) -> None:
     store = built(photos, tmp_path / "s", shard_size=5)
     (store / "train-000000.idx").unlink()

@@ -209,6 +209,35 @@ def test_it_runs_without_torch_and_dali() -> None:
     assert loaded == "[]"
 
 
+def test_ctrl_c_while_libraries_are_loaded_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "shtab.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, "-m", "shard_tools.cli", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "glr-shard: interrupted\n"
+
+
+@pytest.mark.parametrize("command", ["stats", "eda", "show"])
+def test_a_store_that_lacks_shards_is_told(
+    command: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tables are enough for these commands, so they do what they can."""
+    main(build(source, tmp_path / "s"))
+    capsys.readouterr()
+    also = {"eda": ["--out", str(tmp_path / "r.html")], "show": ["train-000000"]}.get(command, [])
+    assert main([command, str(tmp_path / "s"), *also]) == 0
+    assert "warning" not in capsys.readouterr().err
+    (tmp_path / "s" / "train-000000.tar").unlink()
+    assert main([command, str(tmp_path / "s"), *also]) == 0
+    assert "warning: " in (said := capsys.readouterr().err)
+    assert "train-000000.tar: missing" in said
+
+
 def test_a_build_imports_no_pandas(photos: Path, tmp_path: Path) -> None:
     """pyarrow would, in the command and in each worker, where it is installed: as here."""
     (tmp_path / "pandas").mkdir()
