@@ -105,8 +105,10 @@ class PredictOptions:
             ConfigError: there is one.
         """
         for flag, folder in (("--sort-into", self.sort_into), ("--gallery", self.gallery)):
-            for photo in photos if folder is not None else ():
-                if "://" not in str(photo) and Path(photo).resolve() == Path(folder).resolve():
+            if folder is None:
+                continue
+            for photo in photos:
+                if "://" not in str(photo) and Path(photo).resolve() == folder.resolve():
                     raise ConfigError(
                         f"{flag} {folder}: the photos are in it; give another folder, or one "
                         "inside of it"
