@@ -32,3 +32,9 @@ class PhotoError(Exception):
         """One of a few phrases, to count by: ``truncated``, ``damaged``, ..."""
         self.detail = detail
         """What was found, in words."""
+
+
+def counted(number: int, what: str) -> str:
+    """``1 class``, ``2 classes``, ``2 folders``."""
+    many = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{number:,} {what if number == 1 else many}"

@@ -27,7 +27,9 @@ def as_table(figures: Mapping[str, Any]) -> str:
 
     Beside each figure stands its 95% interval, where the figures have one.
     """
-    head = f"{figures['photos']:,} photos of {figures['classes']:,} classes"
+    some = "photo" if figures["photos"] == 1 else "photos"
+    kinds = "class" if figures["classes"] == 1 else "classes"
+    head = f"{figures['photos']:,} {some} of {figures['classes']:,} {kinds}"
     if figures.get("unknown_photos"):
         head += f"; {figures['unknown_photos']:,} photos of classes that the model does not know"
     rows = [(text, key, figures[key]) for key, text in ROWS if key in figures]

@@ -69,7 +69,8 @@ def named(classes: pa.Table, names: Sequence[str], flag: str) -> np.ndarray:
     known = {name for name in (*ids, *titles) if name}
     unknown = [name for name in names if name not in known]
     if unknown:
-        close = difflib.get_close_matches(unknown[0], known, n=1)
+        halves = sorted(name for name in known if name.startswith(f"{unknown[0]},"))
+        close = halves[:1] or difflib.get_close_matches(unknown[0], known, n=1)
         more = f" and {len(unknown) - 1:,} more" if len(unknown) > 1 else ""
         hint = "; glr-shard stats lists them"
         if close:

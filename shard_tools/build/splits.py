@@ -29,7 +29,7 @@ def parse_fractions(text: str) -> tuple[float, float, float]:
     try:
         train, val, test = (float(Fraction(part.strip())) for part in text.split(","))
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise StoreError(f"splits {text!r} are not three numbers; {advice}") from None
+        raise StoreError(f"--splits {text} are not three numbers; {advice}") from None
     check_fractions((train, val, test), text, advice, train=False)
     return train, val, test
 
@@ -42,14 +42,15 @@ def check_fractions(
     Raises:
         StoreError: see :func:`parse_fractions`.
     """
-    text, advice = text or str(tuple(fractions)), advice or "give train, val and test"
+    text = text or ",".join(f"{part:g}" for part in fractions)
+    advice = advice or "give three numbers that sum to 1"
     if not all(math.isfinite(f) and 0 <= f <= 1 for f in fractions):
-        raise StoreError(f"splits {text!r} are not all from 0 to 1; {advice}")
+        raise StoreError(f"--splits {text} are not all from 0 to 1; {advice}")
     if abs(sum(fractions) - 1) > 1e-6:
-        raise StoreError(f"splits {text!r} sum to {sum(fractions):g}; {advice}")
+        raise StoreError(f"--splits {text} sum to {sum(fractions):g}; {advice}")
     if train and fractions[TRAIN] <= 0:
         raise StoreError(
-            f"splits {text!r} leave nothing to train on; {advice}, or --classes-of RUN for a store "
+            f"--splits {text} leave nothing to train on; {advice}, or --classes-of RUN for a store "
             "that only evaluates"
         )
 

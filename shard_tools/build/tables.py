@@ -17,7 +17,7 @@ from pyarrow import csv
 from shard_tools.build.options import BuildOptions
 from shard_tools.build.shard_writer import ROWS_SCHEMA, PackResult
 from shard_tools.columns import one_array, pc, read_csv, without_formulas
-from shard_tools.errors import StoreError
+from shard_tools.errors import StoreError, counted
 from shard_tools.files.atomic import atomic_open, write_text
 from shard_tools.sources.records import REJECTED_SCHEMA, Records
 from shard_tools.store.layout import (
@@ -89,11 +89,15 @@ class Summary:
         untrained = self.manifest.notes["classes_without_train_photo"]
         if untrained:
             names = ", ".join(untrained[:_LISTED]) + (", ..." if len(untrained) > _LISTED else "")
-            lines.append(f"warning   {len(untrained):,} classes without a photo to train: {names}")
+            lines.append(
+                f"warning   {counted(len(untrained), 'class')} without a photo to train: {names}"
+            )
         untested = self._untested()
         if untested:
             names = ", ".join(untested[:_LISTED]) + (", ..." if len(untested) > _LISTED else "")
-            lines.append(f"untested  {len(untested):,} classes have no test photo: {names}")
+            lines.append(
+                f"untested  {counted(len(untested), 'class')} without test photos: {names}"
+            )
         return "\n".join([*lines, f"store     {self.out}"])
 
     def _untested(self) -> list[str]:

@@ -15,6 +15,7 @@ from shard_tools.cli.arguments import (
     source_path,
 )
 from shard_tools.cli.output import say
+from shard_tools.errors import counted
 
 HELP = "rebuild the damaged shards of a store from its source"
 EXAMPLES = (("glr-shard repair store --source photos", "rebuild what verify found"),)
@@ -35,6 +36,5 @@ def run(parsed: argparse.Namespace) -> int:
     rebuilt = repair_store(store, parsed.source, source_options(parsed), executor(parsed))
     for name in rebuilt:
         say(f"{name}: rebuilt")
-    count = f"{len(rebuilt):,} shard{'' if len(rebuilt) == 1 else 's'}"
-    say(f"{parsed.store}: {count} rebuilt; all shards are whole")
+    say(f"{parsed.store}: {counted(len(rebuilt), 'shard')} rebuilt; all shards are whole")
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shard_tools.errors import StoreError
+from shard_tools.errors import StoreError, counted
 from shard_tools.report.class_counts import ClassCounts, read_counts
 from shard_tools.report.statistics import SMALL_CLASS, Box, imbalance, largest
 from shard_tools.sources.layout import SourceOptions
@@ -86,7 +86,8 @@ def text(figures: dict[str, Any]) -> str:
         f"classes     {figures['classes']:,}",
     ]
     for name, split in figures.get("splits", {}).items():
-        lines.append(f"  {name:<10}{split['photos']:,} photos of {split['classes']:,} classes")
+        photos, classes = counted(split["photos"], "photo"), counted(split["classes"], "class")
+        lines.append(f"  {name:<10}{photos} of {classes}")
     lines += [
         f"per class   max {figures['max']:,}, min {figures['min']:,}, "
         f"median {figures['median']:g}, mean {figures['mean']:.1f}",

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from shard_tools.columns import comma_text, pc
+from shard_tools.errors import counted
 from shard_tools.photos.decode import HEIC_SUFFIXES, reads_heic
 from shard_tools.sources import class_folders, gldv2, image_folder, kaggle, path_table
 from shard_tools.sources.advice import label_advice, unused_table
@@ -44,7 +45,7 @@ def describe(records: Records, split_again: bool = False) -> list[str]:
     lines = [
         f"layout    {records.kind}"
         + (f", labels from {records.label_file}" if records.label_file else ""),
-        f"photos    {len(records.photos):,} of {_some(int((counts > 0).sum()), 'class')}: "
+        f"photos    {len(records.photos):,} of {counted(int((counts > 0).sum()), 'class')}: "
         + ", ".join(names)
         + (", ..." if len(order) > _EXAMPLES else ""),
     ]
@@ -55,7 +56,7 @@ def describe(records: Records, split_again: bool = False) -> list[str]:
         names = [title(records, label) for label in range(known, len(records.classes))]
         more = ", ..." if len(names) > _EXAMPLES else ""
         lines.append(
-            f"unknown   {counts[known:].sum():,} photos of {_some(len(names), 'class')} that "
+            f"unknown   {counts[known:].sum():,} photos of {counted(len(names), 'class')} that "
             f"{records.notes['classes_of']} does not know: {', '.join(names[:_EXAMPLES])}{more}"
         )
     if records.kind == class_folders.NAME:
@@ -109,12 +110,6 @@ def albums(records: Records) -> str | None:
     )
 
 
-def _some(number: int, what: str) -> str:
-    """``1 class``, ``2 classes``, ``2 folders``."""
-    many = f"{what}es" if what.endswith("s") else f"{what}s"
-    return f"{number:,} {what if number == 1 else many}"
-
-
 def reasons(records: Records) -> dict[str, int]:
     """How many photos and files will be left out, by reason, most frequent first.
 
@@ -146,8 +141,9 @@ def _tree(records: Records) -> list[str]:
                 folders[level].add(name)
     lines = []
     for level, names in enumerate(folders):
-        shown = ", ".join(sorted(names)[:_EXAMPLES]) + (", ..." if len(names) > _EXAMPLES else "")
-        lines.append(f"level {level + 1}   {_some(len(names), 'folder')}: {shown}")
+        first = [f'"{name}"' if "," in name else name for name in sorted(names)[:_EXAMPLES]]
+        shown = ", ".join(first) + (", ..." if len(names) > _EXAMPLES else "")
+        lines.append(f"level {level + 1}   {counted(len(names), 'folder')}: {shown}")
     return lines
 
 

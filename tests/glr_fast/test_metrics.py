@@ -90,3 +90,5 @@ def test_table() -> None:
     text = metrics.as_table(figures | {"intervals": {"accuracy": [0.25, 0.875]}})
     assert "accuracy" in text
     assert "50.00%  (25.0% to 87.5%)" in text
+    assert text.startswith("6 photos of ")
+    assert metrics.as_table(figures | {"photos": 1, "classes": 1}).startswith("1 photo of 1 class")

@@ -140,7 +140,7 @@ def test_classes_that_lost_their_train_photos_are_named(tmp_path: Path) -> None:
     options = BuildOptions(source=tmp_path / "source", out=tmp_path / "store")
     summary = build_store(options, 1, progress=False)
     assert summary.manifest.notes["classes_without_train_photo"] == ["7"]
-    assert "1 classes without a photo to train: 7" in summary.text()
+    assert "1 class without a photo to train: 7" in summary.text()
     assert "1 not a photo" in summary.text()
     assert Store.open(tmp_path / "store").class_counts().tolist()[1] == 0
 

@@ -42,7 +42,7 @@ def test_a_store_for_evaluation_only(tmp_path: Path) -> None:
     assert (store.manifest.counts["train"], store.manifest.counts["test"]) == (0, 6)
     assert store.manifest.notes["photos_of_unknown_classes"] == 3
     assert store.manifest.notes["known_classes"] == 3
-    with pytest.raises(StoreError, match="leave nothing to train on"):
+    with pytest.raises(StoreError, match=r"^--splits 0,0,1 leave nothing to train on"):
         built(tmp_path / "q", tmp_path / "u", splits=(0.0, 0.0, 1.0))
     with pytest.raises(StoreError, match=r"neither a store .* nor a trained run"):
         built(tmp_path / "q", tmp_path / "u", classes_of=tmp_path)
@@ -112,6 +112,12 @@ def test_classes_with_commas_and_in_other_spellings(
     advice = taken_apart.partition("did you mean ")[2].rpartition("?")[0]
     assert advice == """'"Alhambra, Granada"'"""
     assert main([*command, "--exclude-classes", *shlex.split(advice)]) == 0
+    tree(tmp_path / "r", numbered("Paris, Texas", "Parisian", "Rome"))
+    command = ["build", "--source", str(tmp_path / "r"), "--out", str(tmp_path / "s"), "--dry-run"]
+    unlike = error_of([*command, "--exclude-classes", "Paris, Texas"], capsys)
+    assert """did you mean '"Paris, Texas"'?""" in unlike
+    assert main(command) == 0
+    assert '3 folders: "Paris, Texas", Parisian, Rome' in capsys.readouterr().out
 
 
 def test_advice_to_leave_out_classes_works_when_typed(
