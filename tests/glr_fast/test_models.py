@@ -80,9 +80,13 @@ def test_weights_of_a_tf_model_are_warned_of(
     assert said.count("\n") == 1
 
 
-def test_weights_of_another_architecture_name_the_mismatches(weights: Path) -> None:
+def test_weights_of_another_architecture_name_the_mismatches(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path(shutil.copy(weights, tmp_path / "tf_efficientnet_b0.safetensors"))
     with pytest.raises(ConfigError) as caught:
-        build(name="test_efficientnet", weights=weights)
+        build(name="test_efficientnet", weights=file)
+    assert not capsys.readouterr().err  # "the tensors fit" would be wrong
     message = str(caught.value)
     assert "another architecture: 0 of the" in message
     assert "conv_stem.weight is missing" in message
@@ -125,6 +129,19 @@ def test_no_hub_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(models, "hub_reachable", lambda: False)
     monkeypatch.setattr(models.huggingface_hub.constants, "HF_HUB_CACHE", "/nonexistent")
     with pytest.raises(ConfigError, match=r"--model\.weights FILE.*--model\.no-pretrained"):
+        build(pretrained=True, name="resnet18")
+
+
+@pytest.mark.parametrize("text", ["It is gone.", "It is gone. Look\nelsewhere.", "It is gone"])
+def test_of_what_the_hub_says_the_first_sentence_is_shown(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(models, "hub_reachable", lambda: True)
+    monkeypatch.setattr(models.timm, "create_model", fail)
+    with pytest.raises(ConfigError, match=r"timm's hub \(It is gone\); give a file"):
         build(pretrained=True, name="resnet18")
 
 

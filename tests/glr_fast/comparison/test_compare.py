@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from glr_fast.compare_options import CompareOptions
-from glr_fast.comparison import as_text, compare, read_evaluations
+from glr_fast.comparison import as_text, compare, cost, read_evaluations
 from glr_fast.comparison.compare import Rival, elect
 from glr_fast.comparison.cost import Cost
 from glr_fast.comparison.evaluations import on_validation
@@ -94,6 +94,17 @@ def test_speed_is_measured_once_for_each_architecture(
     assert all(rate and rate > 0 for rate in rates)
     assert found.measured_on is not None
     assert "images/s: the model alone" in as_text(found)
+
+
+def test_the_fastest_turn_after_the_first_counts(
+    runs: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else the machine does only slows a turn."""
+    turns = iter([0.1, 0.2, 9.0, 5.0, 1.0, 4.0, 0.5, 4.0, 9.0, 2.0, 0.8, 9.0])
+    monkeypatch.setattr(cost, "_seconds_per_photo", lambda model: next(turns))
+    models = {run: load_model(run) for run in runs}
+    found = cost.costs(models, measure=True)
+    assert [found[run].images_per_second for run in runs] == [1 / 0.5, 1 / 2.0]
 
 
 def rival(name: str, figure: float, low: float, cost: float) -> Rival:

@@ -17,6 +17,7 @@ import shard_tools.build.packing
 import shard_tools.duplicates.scan
 from shard_tools.build.builder import BuildInterruptedError, build_store
 from shard_tools.build.options import BuildOptions
+from shard_tools.build.tables import duplicate_lines
 from shard_tools.photos.prepare import PhotoOptions
 from shard_tools.store.store import Store, read_photo
 from tests.helpers.photos import add_photo, built, encoded, kaggle, scene, write_labels
@@ -91,6 +92,16 @@ def test_drop(source: Path, tmp_path: Path) -> None:
     text = summary.text()
     assert "copies    38 photos in 13 groups (26 to the byte), 24 dropped" in text
     assert "1 of 13 groups of duplicates have more than one label\n" in text
+
+
+@pytest.mark.parametrize(("conflicts", "doubted"), [(6, False), (7, True), (13, True)])
+def test_copies_mostly_in_several_classes_cast_doubt_on_the_classes(
+    conflicts: int, doubted: bool
+) -> None:
+    notes = {"groups": 13, "photos": 38, "exact": 26, "dropped": 0}
+    line = duplicate_lines({**notes, "groups_with_label_conflict": conflicts})[-1]
+    assert line.startswith(f"warning   {conflicts} of 13 groups")
+    assert line.endswith("(--dry-run, --classes)") == doubted
 
 
 def test_workers_and_interruptions_change_nothing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -200,6 +201,15 @@ def test_pictures_with_names_in_any_script(store: Path, tmp_path: Path) -> None:
         figure = Figure()
         figure.suptitle(" ".join(names))
         figure.canvas.draw()  # type: ignore[attr-defined]
+
+
+def test_remarks_on_fonts_without_a_bold_face_are_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    remarks = logging.getLogger("matplotlib.font_manager")
+    before = remarks.level
+    with fonts_for(["plain"]):
+        remarks.warning("findfont: no such face")
+    assert not caplog.records
+    assert remarks.level == before
 
 
 def test_what_is_drawn_does_not_grow_with_the_data(shared: Path) -> None:
