@@ -26,6 +26,7 @@ def test_nothing_is_drawn_or_changed_without_either() -> None:
     assert mixed.images is batch
     assert mixed.others is None
     assert mixed.main_labels is LABELS
+    assert mixed.share == 1
     assert float(mixed.loss(lambda labels: labels.sum().float())) == 6.0
 
 
@@ -85,6 +86,8 @@ def test_a_seed_gives_the_same_and_another_one_something_else() -> None:
     first, again, other = (mix(both, images(), LABELS, seed=seed) for seed in (5, 5, 6))
     assert torch.equal(first.images, again.images)
     assert first.share == again.share != other.share
+    # The same from release to release, so that a run resumed after an update goes on as it was.
+    assert [first.share, other.share] == pytest.approx([0.72, 0.615])
 
 
 def test_both_come_about_equally_often() -> None:
@@ -108,6 +111,12 @@ def test_the_loss_is_that_of_soft_labels() -> None:
     wanted = torch.nn.functional.cross_entropy(logits, soft)
     torch.testing.assert_close(mixed.loss(lambda labels: loss(logits, labels)), wanted)
     assert torch.equal(mixed.main_labels, LABELS.flip(0))
+
+
+@pytest.mark.parametrize(("share", "own"), [(0.49, False), (0.5, True), (0.8, True)])
+def test_accuracy_counts_the_photo_with_the_larger_share(share: float, own: bool) -> None:
+    mixed = Mixed(images(), LABELS, LABELS.flip(0), share)
+    assert torch.equal(mixed.main_labels, LABELS if own else LABELS.flip(0))
 
 
 def test_margins_and_weights_go_to_each_label() -> None:

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shard_tools.errors import StoreError
-from shard_tools.sampling.orders import class_draws, epoch_order, windowed
+from shard_tools.sampling.orders import (
+    Stream,
+    class_draws,
+    epoch_order,
+    generator,
+    stream_key,
+    windowed,
+)
 from shard_tools.sampling.policies import POLICIES, parse_policy, policy_at
 from tests.helpers.mixing import mixing
 
@@ -48,6 +55,40 @@ def test_an_order_depends_on_seed_and_epoch_only(policy: str) -> None:
     assert (order == epoch_order(labels, policy, 3, 2)).all()
     assert (order != epoch_order(labels, policy, 3, 1)).any()
     assert (order != epoch_order(labels, policy, 4, 2)).any()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_classes_are_mixed(policy: str) -> None:
+    labels = np.repeat(np.arange(4), 250)
+    drawn = labels[epoch_order(labels, policy, 0, 0)]
+    assert np.mean(drawn[1:] != drawn[:-1]) == pytest.approx(3 / 4, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("policy", "order"),
+    [
+        ("natural", [2, 5, 7, 0, 9, 10, 8, 4, 1, 3, 6]),
+        ("balanced", [5, 8, 8, 2, 10, 10, 10, 7, 4, 6, 9]),
+        ("sqrt", [1, 7, 8, 4, 10, 10, 9, 6, 3, 0, 5]),
+    ],
+)
+def test_orders_stay_the_same_from_release_to_release(policy: str, order: list[int]) -> None:
+    """A run that is resumed after an update goes on with the photos it would have had."""
+    labels = np.repeat(np.arange(4), [5, 3, 2, 1])
+    assert epoch_order(labels, policy, 7, 2).tolist() == order
+
+
+def test_streams_stay_the_same_from_release_to_release() -> None:
+    drawn = {stream.name: int(generator(7, stream).integers(1000)) for stream in Stream}
+    assert drawn == {
+        "SHUFFLE": 268,
+        "CLASS_ORDER": 231,
+        "PHOTO_ORDER": 895,
+        "ROUNDING": 122,
+        "WINDOW": 301,
+        "AUGMENT": 167,
+    }
+    assert stream_key(7, Stream.AUGMENT)[0] == 373774695227710623
 
 
 @given(
