@@ -53,10 +53,27 @@ def test_nothing_is_known(own: Path) -> None:
     model = load_model(own, device="cpu")
     found = choose_threshold(model, PredictOptions())
     assert found.probability is None
-    assert "glr-evaluate" in found.reason
+    assert found.reason.endswith(f"glr-evaluate --run {own} --split val finds it")
+    export = load_model(Path(shutil.copytree(own / "best", own.with_name("export"))), device="cpu")
+    found = choose_threshold(export, PredictOptions())
+    assert found.reason.endswith(f"glr-evaluate --run {export.folder} --split val finds it")
     assert choose_threshold(model, PredictOptions(threshold=0.5)).probability == 0.5
     with pytest.raises(ConfigError, match="no threshold is known"):
         choose_threshold(model, PredictOptions(precision_target=0.9))
+
+
+def test_a_checkpoint_that_was_evaluated(own: Path) -> None:
+    shutil.copytree(own / "best", own / "checkpoints/step-00000044")
+    evaluated(own, checkpoint="step-00000044")
+    model = load_model(own, "step-00000044", device="cpu")
+    assert choose_threshold(model, PredictOptions()).probability == 0.6
+
+
+def test_without_a_wish_a_precision_that_nothing_reaches_marks_nothing(own: Path) -> None:
+    known = KNOWN | {"0.95": {"probability": None}}
+    found = choose_threshold(evaluated(own, known=known), PredictOptions())
+    assert found.probability is None
+    assert found.reason.startswith("none reaches 95% right answers on the validation photos")
 
 
 def test_the_evaluation_of_other_weights_says_nothing(own: Path) -> None:
