@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from shard_tools.duplicates.grouping import FINGERPRINTS_SCHEMA, Duplicates, find_duplicates
+from shard_tools.duplicates.grouping import (
+    FINGERPRINTS_SCHEMA,
+    Duplicates,
+    find_duplicates,
+    group_photos,
+)
 
 #: file, perceptual hash (None: no hash), pixels, label
 Photo = tuple[str, int | None, int, int]
@@ -82,6 +88,52 @@ def test_the_largest_of_each_label_stays() -> None:
     assert found.dropped.tolist() == [True, False, False, True, True]
     actions = {row["key"]: row["action"] for row in found.table.to_pylist()}
     assert [key for key, action in actions.items() if action == "kept"] == ["b", "c"]
+
+
+def flipped(count: int, bits: int) -> int:
+    """A number of so many bits of which the lowest ``count`` are flipped against a fixed one."""
+    fixed = int.from_bytes(np.random.default_rng(5).bytes(bits // 8), "big")
+    return fixed ^ ((1 << count) - 1)
+
+
+def groups_of(apart: list[tuple[int, int]]) -> list[int]:
+    """Groups of photos whose hashes are so many bits from those of a fixed picture."""
+    rows = [
+        {
+            "xxh128": bytes([number] * 16),
+            "coarse": flipped(coarse, 64),
+            "fine": flipped(fine, 256).to_bytes(32, "big"),
+        }
+        for number, (coarse, fine) in enumerate(apart)
+    ]
+    groups, exact = group_photos(pa.Table.from_pylist(rows, FINGERPRINTS_SCHEMA))
+    assert not exact.any()
+    return groups.tolist()
+
+
+@pytest.mark.parametrize(
+    ("coarse", "fine", "same"), [(6, 32, True), (7, 32, False), (6, 33, False), (0, 33, False)]
+)
+def test_how_near_is_the_same_picture(coarse: int, fine: int, same: bool) -> None:
+    assert groups_of([(0, 0), (coarse, fine)]) == [0, 0 if same else 1]
+
+
+def test_a_picture_between_two_joins_them() -> None:
+    assert groups_of([(0, 0), (12, 64)]) == [0, 1]
+    assert groups_of([(0, 0), (12, 64), (6, 32)]) == [0, 0, 0]
+
+
+def test_of_as_many_pixels_the_larger_file_stays() -> None:
+    rows = [
+        {"xxh128": bytes([size] * 16), "coarse": 0, "fine": bytes(32), "pixels": 9, "size": size}
+        for size in (10, 30, 20)
+    ]
+    table = pa.Table.from_pylist(rows, FINGERPRINTS_SCHEMA)
+    photos = pa.table({"key": list("abc"), "path": list("abc")})
+    found = find_duplicates(table, photos, np.zeros(3, int), pa.chunked_array([["1"]]), True)
+    assert found.dropped.tolist() == [True, False, True]
+    assert found.table["action"].to_pylist() == ["dropped", "kept", "dropped"]
+    assert found.notes()["dropped"] == 2
 
 
 def test_photos_that_could_not_be_read_are_no_duplicates() -> None:
