@@ -90,6 +90,22 @@ def test_the_largest_of_each_label_stays() -> None:
     assert [key for key, action in actions.items() if action == "kept"] == ["b", "c"]
 
 
+def test_every_group_keeps_the_largest_of_each_label() -> None:
+    found = duplicates(
+        {
+            "a": ("s", 1, 10, 0),
+            "b": ("t", 1, 20, 1),
+            "c": ("u", 1, 30, 1),
+            "d": ("v", 2, 10, 1),
+            "e": ("w", 2, 20, 1),
+            "f": ("x", 2, 30, 0),
+        },
+        drop=True,
+    )
+    assert found.groups.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.dropped.tolist() == [False, True, False, True, False, False]
+
+
 def flipped(count: int, bits: int) -> int:
     """A number of so many bits of which the lowest ``count`` are flipped against a fixed one."""
     fixed = int.from_bytes(np.random.default_rng(5).bytes(bits // 8), "big")
@@ -140,4 +156,6 @@ def test_photos_that_could_not_be_read_are_no_duplicates() -> None:
     table = pa.Table.from_pylist([{}, {}], FINGERPRINTS_SCHEMA)
     photos = pa.table({"key": ["a", "b"], "path": ["a", "b"]})
     ids = pa.chunked_array([["1"]])
-    assert not len(find_duplicates(table, photos, np.zeros(2, int), ids, True).table)
+    found = find_duplicates(table, photos, np.zeros(2, int), ids, True)
+    assert not len(found.table)
+    assert set(found.notes().values()) == {0}
