@@ -7,8 +7,8 @@ FUZZ_SECONDS ?= 600
 TEST_WORKERS ?= 2
 PHOTOS ?= ../shared/data/landmarks13
 # All that need no GPU; make bench BENCHES=bench_loader for one.
-BENCHES ?= bench_loader bench_bad_photos bench_build bench_scale "bench_duplicates --photos $(PHOTOS)" \
-  "bench_damage $(PHOTOS)" bench_predict bench_evaluate_memory bench_train \
+BENCHES ?= bench_loader bench_race bench_bad_photos bench_build bench_scale \
+  "bench_duplicates --photos $(PHOTOS)" "bench_damage $(PHOTOS)" bench_predict bench_evaluate_memory bench_train \
   "bench_classes store" "bench_classes head" "bench_classes train" \
   "bench_classes train --classes 1000" "bench_classes resume" "bench_classes page" \
   bench_landmarks13 bench_options bench_packing bench_long_tail_heads bench_long_tail
