@@ -85,3 +85,14 @@ def test_a_model_ties_with_itself() -> None:
     same = np.linspace(0, 1, 50)
     assert difference(same, same) == Difference(0.0, 0.0, 0.0)
     assert difference(same, same).tied
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.1, -0.2])
+def test_the_middle_95_percent_of_resamples_around_the_value(shift: float) -> None:
+    resamples = np.linspace(0, 1, 1001)
+    other = np.full(1002, 0.25)
+    found = difference(np.append(0.5 + shift, resamples), other)
+    assert found.value == pytest.approx(0.25 + shift)
+    # The resamples' mean is 0.5: what it is off the value is taken off the interval.
+    assert found.low == pytest.approx(0.025 - 0.25 + shift)
+    assert found.high == pytest.approx(0.975 - 0.25 + shift)
