@@ -15,12 +15,9 @@ the bare model: a checkpoint of eight processes continues on one, and the other 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import shutil
-import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from glr_fast.errors import ConfigError
+from glr_fast.whole_files import sync, write_atomically, write_weights, write_whole
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
@@ -239,62 +237,3 @@ def best_note(run: Path) -> dict[str, str]:
             return dict(opened.metadata() or {})
     except (OSError, SafetensorError):
         return {}
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Write a small text file under a temporary name, then rename it."""
-    write_whole(file, text.encode())
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file under a temporary name, then rename it."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        sync(temporary)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_weights(weights: Mapping[str, Tensor], file: Path, note: Mapping[str, Any]) -> None:
-    """Write tensors by name as safetensors, ``note`` inside the file; its mode is the umask's."""
-    # The file format knows contiguous tensors only; ours are channels-last.
-    tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
-    metadata = {key: str(value) for key, value in note.items()} | {"format": "pt"}
-    usual = file.with_name(f"{file.name}.mode")
-    usual.touch()
-    try:
-        safetensors.torch.save_file(tensors, file, metadata)
-        give_mode_of(usual, [file])
-    finally:
-        usual.unlink()
-
-
-def give_mode_of(usual: Path, files: Iterable[Path]) -> None:
-    """Give files the mode of one that was opened as usual, which the user's umask decided.
-
-    safetensors writes to a temporary file that only its owner may read, whatever the umask says.
-    """
-    mode = stat.S_IMODE(usual.stat().st_mode)
-    for file in files:
-        if file.is_file():
-            file.chmod(mode)
-
-
-def publish(temporary: Path, folder: Path) -> None:
-    """Rename a written folder once its files are on the disk."""
-    for file in temporary.iterdir():
-        sync(file)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
-    sync(folder.parent)
-
-
-def sync(file: Path) -> None:
-    """See that a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,14 +27,13 @@ from glr_fast.checkpoint import (
     checkpoint_folders,
     digest_of_file,
     newest_checkpoint,
-    publish,
     read_state,
     save_best,
     step_of,
-    write_weights,
 )
 from glr_fast.cpu_copies import copied, room_for
 from glr_fast.errors import ConfigError, TrainingError
+from glr_fast.whole_files import publish, write_weights
 
 OPTIMIZER = "optimizer.bin"
 TRAINED = "trained.safetensors"

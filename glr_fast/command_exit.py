@@ -59,6 +59,9 @@ def run_command(work: Callable[[], object]) -> NoReturn:
             _fail(error, BAD_INPUT)
         if isinstance(error, OSError) and error.errno in _OF_PLACES and error.filename is not None:
             _fail(ConfigError(f"{error.filename}: {error.strerror}"), BAD_INPUT)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            said = f"the disk is full ({error.strerror}); make room, then run this again"
+            _fail(ConfigError(said), BAD_INPUT)
         if rank_of(error) is None:
             raise
         print(f"fault on rank {rank_of(error)}:", file=sys.stderr)

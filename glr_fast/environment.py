@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from glr_fast.checkpoint import write_atomically
 from glr_fast.data import usable_cores
+from glr_fast.whole_files import write_atomically
 
 FILE = "environment.txt"
 

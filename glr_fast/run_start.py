@@ -33,7 +33,6 @@ from glr_fast.checkpoint import (
     best_note,
     checkpoint_folders,
     newest_usable_checkpoint,
-    write_atomically,
 )
 from glr_fast.config import Config, Monitor, changed_for_resume, flat
 from glr_fast.data import Loader, Rank, Store, bad_samples_file, open_loader
@@ -42,6 +41,7 @@ from glr_fast.errors import ConfigError
 from glr_fast.gpu_settings import apply_gpu_settings
 from glr_fast.run_folders import runs_in
 from glr_fast.run_lock import LOCK
+from glr_fast.whole_files import write_atomically
 
 
 def open_accelerator(config: Config) -> Accelerator:

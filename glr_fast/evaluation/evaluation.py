@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,6 @@ import torch
 from accelerate import Accelerator
 
 from glr_fast import metrics
-from glr_fast.checkpoint import write_atomically
 from glr_fast.data import LoaderOptions, Rank, Store, StoreError, bad_samples_file, open_loader
 from glr_fast.errors import ConfigError, mark_rank
 from glr_fast.evaluate_options import EvaluateOptions
@@ -24,6 +26,7 @@ from glr_fast.gpu_settings import apply_gpu_settings
 from glr_fast.run_folders import store_of
 from glr_fast.run_start import fingerprint
 from glr_fast.trained_model import TrainedModel, load_model
+from glr_fast.whole_files import write_atomically
 
 METRICS = "metrics.json"
 
@@ -75,12 +78,13 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
         return {}
     figures = _about(options, model, store) | all_figures(predictions, model, options.resamples)
     figures |= {"trained_on": learnt, "warnings": _doubts(options, store, learnt)}
-    _clear(options.folder)
-    write_tables(options.folder, predictions, store, model)
-    write_atomically(options.folder / METRICS, json.dumps(figures, indent=1) + "\n")
-    _draw(options, figures, predictions, model)
-    if options.report:
-        _report(options, store)
+    with _writing(options.folder):
+        _clear(options.folder)
+        write_tables(options.folder, predictions, store, model)
+        write_atomically(options.folder / METRICS, json.dumps(figures, indent=1) + "\n")
+        _draw(options, figures, predictions, model)
+        if options.report:
+            _report(options, store)
     return figures
 
 
@@ -110,13 +114,24 @@ def all_figures(predictions: Predictions, model: TrainedModel, resamples: int) -
 
 def _prepare(folder: Path) -> None:
     """Make the folder, and see that it can be written to, before an hour of work."""
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Say in a line that a folder cannot be written to, such as on a full disk."""
+    try:
+        yield
     except OSError as error:
+        at = None if error.filename is None else Path(os.fsdecode(error.filename)).absolute()
+        if at and not at.is_relative_to(folder.absolute()) and at not in folder.absolute().parents:
+            raise  # a photo for the report, say
+        reason = error.strerror or str(error)
         raise ConfigError(
-            f"{folder}: cannot be written to ({error.strerror}); give another folder with --out"
+            f"{folder}: cannot be written to ({reason}); give another folder with --out"
         ) from None
 
 

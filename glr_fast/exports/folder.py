@@ -16,7 +16,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from glr_fast.checkpoint import CARD, CLASSES, CONFIG, WEIGHTS, write_weights
+from glr_fast.checkpoint import CARD, CLASSES, CONFIG, WEIGHTS
 from glr_fast.errors import ConfigError
 from glr_fast.export_options import ExportOptions, FormatName
 from glr_fast.exports.photos import check_photos
@@ -24,6 +24,7 @@ from glr_fast.exports.programs import Checked, write_program
 from glr_fast.exports.readme import FILES, readme
 from glr_fast.heads import classifier, classifier_name
 from glr_fast.trained_model import TrainedModel, load_model
+from glr_fast.whole_files import write_weights
 
 EXPORT = "export.json"
 LABELS = "labels.csv"

@@ -88,7 +88,8 @@ def _sums(outcome: Outcome) -> str:
     if outcome.rejected:
         parts.append(f"{len(outcome.rejected):,} left out")
     if outcome.others:
-        parts.append(f"{outcome.others:,} other files passed over")
+        files = "file" if outcome.others == 1 else "files"
+        parts.append(f"{outcome.others:,} other {files} passed over")
     line = ", ".join(parts)
     return line if at is not None else f"{line}; none marked unsure: {outcome.threshold.reason}"
 

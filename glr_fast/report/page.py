@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from glr_fast.checkpoint import write_atomically
 from glr_fast.data import Store
 from glr_fast.metrics import percent, too_few
 from glr_fast.report.charts import charts
 from glr_fast.report.curves import learning_curves
 from glr_fast.report.photos import PhotoBook
 from glr_fast.report.results import Results
+from glr_fast.whole_files import write_atomically
 from shard_tools.pages.environment import page_template, plotly_script, script_data
 
 REPORT = "report.html"

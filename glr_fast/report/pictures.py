@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from glr_fast.checkpoint import write_whole
+from glr_fast.whole_files import write_whole
 from shard_tools.fonts import fonts_for
 
 LARGEST_PICTURE = 50

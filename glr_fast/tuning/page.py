@@ -11,9 +11,9 @@ import optuna
 import optuna.visualization as charts
 from optuna.trial import FrozenTrial, TrialState
 
-from glr_fast.checkpoint import write_atomically
 from glr_fast.errors import ConfigError
 from glr_fast.tuning.worker import REASON, SAME_AS, best_of, in_words
+from glr_fast.whole_files import write_atomically
 
 STATES = {
     TrialState.COMPLETE: "finished",

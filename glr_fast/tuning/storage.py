@@ -14,8 +14,8 @@ import optuna
 import sqlalchemy.exc
 from sqlalchemy.engine import URL, make_url
 
-from glr_fast.checkpoint import write_atomically
 from glr_fast.errors import ConfigError
+from glr_fast.whole_files import write_atomically
 
 STUDY = "study.json"
 DATABASE = "study.db"

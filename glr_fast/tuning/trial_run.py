@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from glr_fast.checkpoint import write_atomically
 from glr_fast.config import Config
 from glr_fast.logbook import METRICS
 from glr_fast.tuning.claims import Claim
+from glr_fast.whole_files import write_atomically
 
 LOG = "train.log"
 OPTIONS = "trial.json"

@@ -15,7 +15,6 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from glr_fast.checkpoint import write_atomically
 from glr_fast.config import Config
 from glr_fast.data import Store, StoreError
 from glr_fast.errors import ConfigError
@@ -28,6 +27,7 @@ from glr_fast.tuning.space import Dimension, grid_size, parse_space, searched, w
 from glr_fast.tuning.storage import database_errors, database_url, locked, open_study
 from glr_fast.tuning.trial_run import run_trial
 from glr_fast.tuning.worker import RunTrial, Worker, best_of
+from glr_fast.whole_files import write_atomically
 
 BEST = "best.json"
 PAGE = "study.html"

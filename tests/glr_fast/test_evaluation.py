@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -25,7 +26,9 @@ from glr_fast.evaluate_options import SPLITS
 from glr_fast.evaluation import EvaluateOptions, evaluate, evaluation
 from glr_fast.metrics import too_few
 from glr_fast.model_card import ModelCard
+from glr_fast.whole_files import write_whole
 from shard_tools.store import SPLITS as STORE_SPLITS
+from tests.helpers.full_disk import no_file_over
 from tests.helpers.models import run_for
 from tests.helpers.photos import built
 
@@ -172,6 +175,25 @@ def test_a_folder_that_cannot_be_written_to(
     with pytest.raises(ConfigError, match=r"file: cannot be written to .* --out"):
         evaluated(Store.open(store).classes(), out=tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_disk_that_is_full_in_the_end_is_one_line(
+    evaluated: Evaluated, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(*_: object) -> None:
+        with no_file_over(100):
+            write_whole(tmp_path / "out" / "confusion.png", bytes(1000))
+
+    monkeypatch.setattr(evaluation, "_draw", draw)
+    with pytest.raises(ConfigError, match=r"out: cannot be written to \(File too large\); give"):
+        evaluated(Store.open(store).classes(), out=tmp_path / "out")
+
+    def lose(*_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(store / "x.tar"))
+
+    monkeypatch.setattr(evaluation, "_draw", lose)
+    with pytest.raises(FileNotFoundError, match=r"x\.tar"):  # not the folder's fault
+        evaluated(Store.open(store).classes(), out=tmp_path / "out")
 
 
 def test_an_interrupted_evaluation_is_not_taken_for_a_whole_one(

@@ -59,7 +59,9 @@ def test_random_crops_are_those_of_torchvision(
     uniforms = np.random.default_rng(seed).random((len(sizes), crops.DRAWS))
     leasts = np.linspace(least, least / 2, len(sizes))
     most = max(most, least)
-    boxes = crops.random_resized_crop(uniforms, *np.array(sizes).T, (leasts, most), (3 / 4, 4 / 3))
+    widths, heights = np.array(sizes).T
+    scale = (leasts, most)
+    boxes = crops.random_resized_crop(uniforms, widths, heights, scale, (3 / 4, 4 / 3))
     for row, (width, height) in enumerate(sizes):
         wanted = first_that_fits(uniforms[row], width, height, leasts[row], most)
         assert wanted is None or tuple(boxes[row]) == wanted

@@ -29,6 +29,7 @@ from glr_fast.export_options import ExportOptions
 from glr_fast.exports import export, programs
 from glr_fast.trained_model import TrainedModel, load_model
 from tests.conftest import REPOSITORY
+from tests.helpers.full_disk import no_file_over
 from tests.helpers.untrained import CARD, write_run
 
 
@@ -240,6 +241,10 @@ def test_what_fails_leaves_nothing(
     monkeypatch.setattr(programs, "MOST_DIFFERENCE", -1.0)
     with pytest.raises(ConfigError, match="onnx: its probabilities differ"):
         export(ExportOptions(run, tmp_path / "out", "onnx"))
+    assert list(tmp_path.iterdir()) == []
+    said = r"^--out .*/out: cannot be written \(File too large\)$"
+    with no_file_over(100_000), pytest.raises(ConfigError, match=said):
+        export(ExportOptions(run, tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []
 
     def broken(*_: Any, **__: Any) -> None:
