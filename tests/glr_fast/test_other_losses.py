@@ -30,6 +30,8 @@ def test_logit_adjustment_pushes_classes_without_photos_down() -> None:
     assert torch.isfinite(loss)
     assert logits.grad is not None
     assert logits.grad[0, 2] > 0.1
+    one = LogitAdjustment(torch.tensor([6, 2, 1]))  # as if they had one
+    torch.testing.assert_close(one(logits, torch.tensor([0])), loss)
 
 
 def test_balanced_softmax_learns_the_balanced_posterior() -> None:
@@ -58,6 +60,19 @@ def test_arcface_by_hand_in_float64() -> None:
     value.backward()
     assert cosines.grad is not None
     assert torch.isfinite(cosines.grad).all()
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.3, 0.5])
+@pytest.mark.parametrize("angle", [0.05, 0.3, 1.0, 1.6, 2.5, 2.75, 2.9, 3.1])
+def test_arcface_moves_the_angle_of_the_true_class(angle: float, margin: float) -> None:
+    """One photo at a time, at a scale where the true class is neither certain nor hopeless."""
+    angles = torch.tensor([[angle, 1.2, 2.0]], dtype=torch.float64)
+    moved = angles.cos()
+    beyond = angle > np.pi - margin
+    moved[0, 0] = np.cos(angle) - margin * np.sin(margin) if beyond else np.cos(angle + margin)
+    expected = F.cross_entropy(3 * moved, torch.tensor([0]))
+    found = ArcFace(margin, 3.0)(angles.cos().float(), torch.tensor([0]))
+    assert found.item() == pytest.approx(expected.item(), rel=1e-3)
 
 
 def test_arcface_gradient_is_that_of_differences() -> None:

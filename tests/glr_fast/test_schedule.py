@@ -33,7 +33,8 @@ def test_learning_rate_by_hand() -> None:
     assert [lr_factor(update, 8, 4, 0.1) for update in (4, 6, 8)] == pytest.approx([1, 0.55, 0.1])
     assert lr_factor(5, 5, 4, 0.1) == pytest.approx(0.1)
     assert lr_factor(0, 5, 0, 0.0) == 1.0
-    assert lr_factor(20, 8, 4, 0.0) == pytest.approx(0.0, abs=1e-12)
+    for beyond in (12, 20):
+        assert lr_factor(beyond, 8, 4, 0.0) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_all_batches_of_an_update_have_its_learning_rate() -> None:
@@ -57,6 +58,13 @@ def test_every_step_of_every_process_has_a_seed_of_its_own() -> None:
     assert (
         seed_of_step(7, 1000, 3) == 16588383871184232954
     )  # runs of earlier versions go on with the same
+
+
+@pytest.mark.parametrize(("accumulate", "ends"), [(1, [0, 1, 2, 3, 4, 5]), (3, [2, 5])])
+def test_the_last_batch_of_an_update_ends_it(accumulate: int, ends: list[int]) -> None:
+    plan = schedule(accumulate=accumulate)
+    assert [step for step in range(6) if plan.ends_update(step)] == ends
+    assert [done - 1 for done in range(1, 7) if plan.between_updates(done)] == ends
 
 
 def test_phases() -> None:

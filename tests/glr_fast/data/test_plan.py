@@ -174,3 +174,29 @@ def test_what_replaces_a_bad_photo_is_of_its_class_and_a_function_of_the_plan() 
         assert row == other
         np.testing.assert_array_equal(box, same)
     assert list(Plan(samples, 32, augmentation=None).replacements(batch, 0, 8)) == []
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_what_replaces_a_photo_of_the_same_size_is_cropped_as_it_was(rank: int) -> None:
+    """The random numbers are those of the place, in any batch of any epoch and on any rank."""
+    same = np.full(40, 100)
+    samples = Samples(7, np.zeros(40, np.int64), same, same, np.zeros(40, np.int64))
+    plan = Plan(samples, 8, Rank(rank, 2), policy="balanced")
+    for step in (0, 1, 9):
+        batch = plan.batch(step)
+        for index in range(4):
+            for row, box in plan.replacements(batch, index, 3):
+                assert 7 <= row < 47
+                assert row != batch.rows[index]
+                assert box.tolist() == batch.edits.boxes[index].tolist()
+
+
+def test_rows_are_those_of_the_batch_wherever_the_split_begins() -> None:
+    early, late = (Plan(samples_of(60, first_row=first), 16) for first in (0, 1000))
+    for step in (0, 4):
+        rows = late.rows(step)
+        assert rows.tolist() == late.batch(step).rows.tolist()
+        assert (rows - 1000).tolist() == early.rows(step).tolist()
+        # Photos of the same class, in the order of the split.
+        offered = [[row - 1000 for row, _ in late.replacements(late.batch(step), 3, 5)]]
+        assert offered == [[row for row, _ in early.replacements(early.batch(step), 3, 5)]]

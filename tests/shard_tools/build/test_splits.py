@@ -84,6 +84,14 @@ def test_a_subset_of_the_classes_splits_as_in_the_whole() -> None:
     assert (part == whole[rows]).all()
 
 
+def test_a_split_stays_the_same_from_release_to_release() -> None:
+    """Else photos that a model was trained on would be tested on after an update."""
+    keys = pa.chunked_array([[f"k{number:02d}" for number in range(24)]])
+    ids = pa.chunked_array([["a", "b", "c"]])
+    split = assign_splits(keys, np.repeat([0, 1, 2], [12, 8, 4]), ids, (0.6, 0.2, 0.2), 7)
+    assert "".join(map(str, split)) == "000120010102002100200002"
+
+
 def test_other_seed_other_split() -> None:
     keys, labels, ids = source([200])
     one, two = (assign_splits(keys, labels, ids, DEFAULT_FRACTIONS, seed) for seed in (0, 1))
