@@ -92,8 +92,8 @@ def text(figures: dict[str, Any]) -> str:
         f"per class   max {figures['max']:,}, min {figures['min']:,}, "
         f"median {figures['median']:g}, mean {figures['mean']:.1f}",
         f"imbalance   Gini {figures['gini']:.3f}, largest : smallest {figures['ratio']:,.0f} : 1",
-        f"small       {figures['small']:.1%} of the classes have fewer than {SMALL_CLASS} photos, "
-        f"{figures['singletons']:,} have one",
+        f"small       {figures['small']:.1%} of the classes have fewer than {SMALL_CLASS} photos; "
+        f"classes with one photo: {figures['singletons']:,}",
         f"half        of the photos are in the {figures['half']:,} largest classes; "
         f"same entropy as {figures['effective']:,.0f} equal classes",
     ]
