@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,25 @@ def test_cosine_head_is_bounded_and_float32_under_autocast() -> None:
     assert out.abs().max() <= 1 + 1e-5
     head = model.get_submodule(classifier_name(model))
     assert isinstance(head, CosineHead)
+
+
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet"])
+def test_the_first_loss_is_that_of_guessing(name: str) -> None:
+    torch.manual_seed(0)
+    model = build(13, name=name)
+    head = classifier(model)
+    assert isinstance(head, nn.Linear)
+    assert head.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert not head.bias.any()
+    logits = model(torch.randn(16, 3, 64, 64))
+    loss = nn.functional.cross_entropy(logits, torch.arange(16) % 13)
+    assert loss.item() == pytest.approx(math.log(13), abs=0.1)
+
+
+def test_a_cosine_head_starts_with_centers_of_unit_length() -> None:
+    torch.manual_seed(0)
+    weight = CosineHead(400, 50).weight
+    assert weight.norm(dim=1).mean().item() == pytest.approx(1, abs=0.05)
 
 
 def test_sub_centers_take_the_nearest() -> None:
