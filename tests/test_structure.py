@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,23 @@ def test_nothing_is_imported_by_a_string(package: str) -> None:
         )
     ]
     assert not found
+
+
+def test_the_diagrams_of_the_design_show_the_layers_that_lint_checks() -> None:
+    """Each box of a diagram in docs/design.md holds a layer of the contract, in its order."""
+    config = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    text = (REPOSITORY / "docs/design.md").read_text()
+    diagrams = re.findall(r'subgraph \w+\["([\w.]+)"\]\n(.*?)\n    end', text, re.DOTALL)
+    layers = {
+        contract["containers"][0]: contract["layers"]
+        for contract in config["contracts"]
+        if contract["type"] == "layers"
+    }
+    assert [package for package, _ in diagrams] == ["shard_tools", "glr_fast", "glr_fast.data"]
+    for package, drawn in diagrams:
+        boxes: list[str] = []
+        for left, right in re.findall(r"(\S+) --> (.+)", drawn):
+            shown = re.search(r'\["(.+)"\]', right)
+            boxes += [left] if not boxes else []
+            boxes.append(shown[1] if shown else right)
+        assert boxes == layers[package], package

@@ -200,3 +200,19 @@ def test_rows_are_those_of_the_batch_wherever_the_split_begins() -> None:
         # Photos of the same class, in the order of the split.
         offered = [[row - 1000 for row, _ in late.replacements(late.batch(step), 3, 5)]]
         assert offered == [[row for row, _ in early.replacements(early.batch(step), 3, 5)]]
+
+
+def test_colors_change_evenly_around_one_within_their_strength() -> None:
+    """Brightness, contrast and saturation are factors, the hue turns by degrees."""
+    uniforms = np.random.default_rng(0).random((5000, DRAWS_PER_PLACE))
+    sizes = np.full(5000, 300), np.full(5000, 200)
+    grown = np.arange(5000) % 2
+    edits = Augmentation(color=0.4, rare=1.0).draw(uniforms, *sizes, grown.astype(float))
+    assert edits.colors is not None
+    for strength, colors in ((0.4, edits.colors[grown == 0]), (0.8, edits.colors[grown == 1])):
+        assert colors[:, :3].min(0) == pytest.approx([1 - strength] * 3, abs=0.01)
+        assert colors[:, :3].max(0) == pytest.approx([1 + strength] * 3, abs=0.01)
+        assert np.abs(colors[:, 3]).max() == pytest.approx(18 * strength, rel=0.01)
+        assert colors[:, :3].mean(0) == pytest.approx([1, 1, 1], abs=0.03)
+        assert colors[:, 3].mean() == pytest.approx(0, abs=18 * 0.03)
+    assert Augmentation().draw(uniforms, *sizes, grown.astype(float)).colors is None
