@@ -35,6 +35,5 @@ class Epochs:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    lightning.Trainer(max_epochs=1).fit(Recognizer(sys.argv[1], batch_size=32))
+    path = sys.argv[1] if len(sys.argv) > 1 else sys.exit(__doc__)
+    lightning.Trainer(max_epochs=1).fit(Recognizer(path, batch_size=32))
