@@ -77,14 +77,17 @@ def evaluate(options: EvaluateOptions) -> dict[str, Any]:
     if not accelerator.is_main_process:
         return {}
     figures = _about(options, model, store) | all_figures(predictions, model, options.resamples)
-    figures |= {"trained_on": learnt, "warnings": _doubts(options, store, learnt)}
-    with _writing(options.folder):
-        _clear(options.folder)
-        write_tables(options.folder, predictions, store, model)
-        write_atomically(options.folder / METRICS, json.dumps(figures, indent=1) + "\n")
-        _draw(options, figures, predictions, model)
+    undecodable = _undecodable(options.folder, accelerator.num_processes)
+    for line in undecodable:
+        print(f"warning: {line}", file=sys.stderr)
+    doubts = _doubts(options, store, learnt) + undecodable
+    figures |= {"trained_on": learnt, "warnings": doubts}
+    with _writing(options.folder), _whole(options.folder) as folder:
+        write_tables(folder, predictions, store, model)
+        write_atomically(folder / METRICS, json.dumps(figures, indent=1) + "\n")
+        _draw(options, folder, figures, predictions, model)
         if options.report:
-            _report(options, store)
+            _report(options, folder, store)
     return figures
 
 
@@ -135,9 +138,42 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _doubts(options: EvaluateOptions, store: Store, learnt: int) -> list[str]:
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder to write into, whose files take the place of an earlier evaluation's in the end.
+
+    If this one is interrupted before, the earlier one stays as it was.
+    """
+    with tempfile.TemporaryDirectory(prefix=".evaluation-", dir=folder) as name:
+        yield Path(name)
+        for old in (METRICS, "report.html", "confusion.png"):  # which not every evaluation has
+            (folder / old).unlink(missing_ok=True)
+        for file in sorted(Path(name).iterdir(), key=lambda file: file.name == METRICS):
+            file.replace(folder / file.name)
+
+
+def _undecodable(folder: Path, processes: int) -> list[str]:
+    """That photos went bad after the build, in a line; no line where none did."""
+    files = [folder / bad_samples_file(process) for process in range(processes)]
+    count = sum(len(file.read_text().splitlines()) - 1 for file in files if file.is_file())
+    if not count:
+        return []
+    photos, verb = ("photo", "counts") if count == 1 else ("photos", "count")
+    names = ", ".join(file.name for file in files if file.is_file())
+    return [
+        f"{count:,} {photos} could not be decoded and {verb} with the answer to a grey image; "
+        f"{names} names them"
+    ]
+
+
+def _doubts(options: EvaluateOptions, store: Store, learnt: int | None) -> list[str]:
     """What makes the figures too good."""
     said = []
+    if learnt is None:
+        said.append(
+            f"{store_of(options.run)} is gone, or no longer the store that {options.run} was "
+            "trained on: nobody can tell which of these photos were trained on"
+        )
     if learnt:
         said.append(
             f"at least {learnt:,} of these photos were trained on: by their bytes or paths they "
@@ -148,7 +184,7 @@ def _doubts(options: EvaluateOptions, store: Store, learnt: int) -> list[str]:
     return said + [f"{options.store}: {note}" for note in notes if "groups of duplicates" in note]
 
 
-def _warn(options: EvaluateOptions, store: Store, learnt: int) -> None:
+def _warn(options: EvaluateOptions, store: Store, learnt: int | None) -> None:
     """Say what makes figures too good, and which ones are going to be replaced."""
     lines = [f"warning: {doubt}" for doubt in _doubts(options, store, learnt)]
     try:
@@ -164,18 +200,9 @@ def _warn(options: EvaluateOptions, store: Store, learnt: int) -> None:
         print(line, file=sys.stderr)
 
 
-def _clear(folder: Path) -> None:
-    """Take away what an earlier evaluation left.
-
-    If this one is interrupted while it writes, there is no ``metrics.json`` beside tables that do
-    not belong to it.
-    """
-    for name in (METRICS, "report.html", "confusion.png"):
-        (folder / name).unlink(missing_ok=True)
-
-
 def _draw(
     options: EvaluateOptions,
+    folder: Path,
     figures: dict[str, Any],
     predictions: Predictions,
     model: TrainedModel,
@@ -189,7 +216,7 @@ def _draw(
     interval = figures["intervals"].get("accuracy")
     if interval:
         title += " ({:.1%} to {:.1%})".format(*interval)
-    file = options.folder / "confusion.png"
+    file = folder / "confusion.png"
     draw_confusion(known.labels, known.top[:, 0], model.names, file, title)
     curves = learning_curves(options.home)
     if curves:
@@ -200,7 +227,7 @@ def _draw(
             print(f"warning: no {file} ({error.strerror or error})", file=sys.stderr)
 
 
-def _report(options: EvaluateOptions, store: Store) -> None:
+def _report(options: EvaluateOptions, folder: Path, store: Store) -> None:
     """Write the page; tables and figures are worth having without it."""
     try:
         from glr_fast.report.page import write_report
@@ -211,7 +238,7 @@ def _report(options: EvaluateOptions, store: Store) -> None:
             file=sys.stderr,
         )
     else:
-        write_report(options.folder, options.home, store)
+        write_report(folder, options.home, store)
 
 
 def _open_accelerator(options: EvaluateOptions) -> Accelerator:

@@ -9,14 +9,16 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute
 
+from glr_fast.checkpoint import TrainState, newest_checkpoint
 from glr_fast.data import Store, StoreError
+from glr_fast.errors import ConfigError
 from glr_fast.run_folders import store_of
 from glr_fast.run_start import fingerprint
 
 pc = cast(Any, pyarrow.compute)
 
 
-def trained_on(run: Path, store: Store, splits: Sequence[str]) -> int:
+def trained_on(run: Path, store: Store, splits: Sequence[str]) -> int | None:
     """How many photos of these splits were in the training split of the run's own store.
 
     That is so where photos were split anew. A photo is known by its bytes, or by where it came from
@@ -28,21 +30,36 @@ def trained_on(run: Path, store: Store, splits: Sequence[str]) -> int:
         splits: of it.
 
     Returns:
-        0 also for the run's own store, and where nobody knows that.
+        0 for the run's own store, and for a model that names none; None where that store is gone,
+        or another one is in its place now.
     """
-    place = store_of(run)
-    if place is None:
+    place, trained = store_of(run), _digest_of_run(run)
+    if trained == fingerprint(store) or place is None:
         return 0
     try:
         own = Store.open(place)
     except (StoreError, OSError):
-        return 0
+        return None
+    if trained is not None and fingerprint(own) != trained:
+        return None
     if fingerprint(own) == fingerprint(store):
         return 0
     learnt = _known_by(own, ["train"])
     found = _known_by(store, splits)
     same = [pc.is_in(ours, value_set=theirs) for ours, theirs in zip(found, learnt, strict=True)]
     return pc.sum(pc.or_(*same), min_count=0).as_py()
+
+
+def _digest_of_run(run: Path) -> str | None:
+    """The fingerprint of the store that a run was trained on, as its checkpoints have it."""
+    for folder in (run, run.parent, run.parent.parent):  # of a run, its best, a checkpoint
+        checkpoint = newest_checkpoint(folder)
+        if checkpoint is not None:
+            try:
+                return TrainState.read(checkpoint).store.partition(" ")[0]
+            except (ConfigError, OSError):
+                return None
+    return None
 
 
 def _known_by(store: Store, splits: Sequence[str]) -> tuple[pa.Array, pa.Array]:

@@ -106,7 +106,8 @@ def _split_level(source: Path, folders: pa.ChunkedArray, which: str | None) -> d
         others = [name for name in names if name not in rough]
         raise StoreError(
             f"--source {source}: {', '.join(rough)} look like splits, but {listed(others)} beside "
-            "them do not; move those away, or give a table of paths, labels and splits"
+            "them do not; rename those to train, val or test if they are splits, move them away if "
+            "not, or give a table of paths, labels and splits"
             + ("" if len(exact) > 1 else "; if they are classes, give --classes path")
         )
     return {}

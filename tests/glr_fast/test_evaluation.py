@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from glr_fast.checkpoint import save_best
+from glr_fast.checkpoint import TrainState, save_best
 from glr_fast.compare_options import CompareOptions
 from glr_fast.comparison import compare
 from glr_fast.config import Config, DataConfig
@@ -26,6 +27,7 @@ from glr_fast.evaluate_options import SPLITS
 from glr_fast.evaluation import EvaluateOptions, evaluate, evaluation
 from glr_fast.metrics import too_few
 from glr_fast.model_card import ModelCard
+from glr_fast.run_start import fingerprint
 from glr_fast.whole_files import write_whole
 from shard_tools.store import SPLITS as STORE_SPLITS
 from tests.helpers.full_disk import no_file_over
@@ -196,23 +198,42 @@ def test_a_disk_that_is_full_in_the_end_is_one_line(
         evaluated(Store.open(store).classes(), out=tmp_path / "out")
 
 
-def test_an_interrupted_evaluation_is_not_taken_for_a_whole_one(
+def test_an_interrupted_evaluation_leaves_the_one_before_it(
     evaluated: Evaluated, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """New tables never lie beside the figures, page and picture of an earlier evaluation."""
     classes = Store.open(store).classes()
     evaluated(classes, out=tmp_path / "out", report=True)
-    later = ("metrics.json", "report.html", "confusion.png")
-    assert all((tmp_path / "out" / name).is_file() for name in later)
+    before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    assert {"metrics.json", "report.html", "confusion.png", "predictions.csv"} <= set(before)
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluation, "all_figures", lambda *_: {})
-    monkeypatch.setattr(evaluation, "write_tables", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        evaluated(classes, out=tmp_path / "out")
-    assert not any((tmp_path / "out" / name).exists() for name in later)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "_draw", interrupted)  # tables and figures are written by then
+        with pytest.raises(KeyboardInterrupt):
+            evaluated(classes, out=tmp_path / "out", split="val")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
+    evaluated(classes, out=tmp_path / "out", split="val")  # without a page
+    assert not (tmp_path / "out" / "report.html").exists()
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["splits"] == ["val"]
+
+
+def test_photos_that_went_bad_are_told(
+    evaluated: Evaluated, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(store, tmp_path / "bad"))
+    row = Store.open(copy).split_rows("val")[0]
+    photo = Store.open(copy).samples(["shard", "offset", "size"]).slice(row, 1).to_pylist()[0]
+    with open(copy / photo["shard"], "r+b") as file:
+        file.seek(photo["offset"])
+        file.write(bytes(photo["size"]))
+    figures, _ = evaluated(Store.open(copy).classes(), store=copy)
+    said = (
+        "1 photo could not be decoded and counts with the answer to a grey image; bad_samples.csv"
+    )
+    assert any(line.startswith(said) for line in figures["warnings"])
+    assert f"warning: {said}" in capsys.readouterr().err
 
 
 def test_modes_are_the_umasks(evaluated: Evaluated, store: Path, tmp_path: Path) -> None:
@@ -279,6 +300,34 @@ def test_photos_that_were_trained_on_are_told(
         compare(CompareOptions((run,)))
     evaluate(replace(options, split="val", store=own))
     assert f"note: replaces the evaluation on {anew}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["gone", "replaced", "moved"])
+def test_a_run_whose_store_is_no_longer_there_cannot_say_what_it_learnt(
+    what: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = built(photos, tmp_path / "own")
+    anew = built(photos, tmp_path / "anew", seed=5)
+    run = run_for(own, tmp_path / "run")
+    (run / "config.json").write_text(Config(data=DataConfig(store=own), out=run).to_json())
+    digest = fingerprint(Store.open(own))
+    checkpoint = run / "checkpoints" / "step-00000004"
+    checkpoint.mkdir(parents=True)
+    TrainState(4, 6, digest, None, ()).write(checkpoint, {})
+    moved = own.rename(tmp_path / "moved")
+    if what == "replaced":
+        built(photos, own, seed=7)
+    tested = moved if what == "moved" else anew
+    options = EvaluateOptions(run=run, store=tested, split="test", report=False, resamples=0)
+    figures = evaluate(options)
+    said = f"{own} is gone, or no longer the store that {run} was trained on: nobody can tell"
+    if what == "moved":  # the very store, wherever it lies
+        assert figures["trained_on"] == 0
+        assert not figures["warnings"]
+    else:
+        assert figures["trained_on"] is None
+        assert any(line.startswith(said) for line in figures["warnings"])
+        assert f"warning: {said}" in capsys.readouterr().err
 
 
 def rows_of(store: Path) -> list[dict[str, Any]]:
