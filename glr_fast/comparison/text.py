@@ -28,6 +28,7 @@ def as_text(comparison: Comparison) -> str:
     )
     if comparison.measured_on:
         parts.append(f"images/s: the model alone, without decoding, on {comparison.measured_on}")
+    parts += _of_other_stores(comparison)
     return "\n".join([*parts, *_differences(comparison), _elected(comparison)])
 
 
@@ -57,6 +58,18 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
             for rival in comparison.rivals
         ],
     }
+
+
+def _of_other_stores(comparison: Comparison) -> list[str]:
+    """Which figures are not of the store that the election is on."""
+    all_of = [(rival, e) for rival in comparison.rivals for e in rival.evaluations]
+    on = next((e.figures for _, e in all_of if list(e.splits) == ["val"]), {})
+    return [
+        f"{rival.run} on {'+'.join(e.splits)}: photos of {e.figures.get('store')}, not of "
+        f"{on.get('store')}"
+        for rival, e in all_of
+        if on.get("store_digest") and e.figures.get("store_digest") != on["store_digest"]
+    ]
 
 
 def _line(rival: Rival, evaluation: Evaluation, by: str) -> tuple[str, ...]:

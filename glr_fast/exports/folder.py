@@ -124,7 +124,8 @@ def _with_plain_probabilities(model: TrainedModel) -> TrainedModel:
 
 def _figures(run: Path, model: TrainedModel) -> dict[str, Any]:
     """Figures of the run's evaluations of these weights, by split: the few that a card shows."""
-    kept = ("photos", "classes", "accuracy", "top5_accuracy", "macro_f1", "gap", "thresholds")
+    kept = ("photos", "classes", "accuracy", "top5_accuracy", "macro_f1", "gap", "store")
+    kept += ("thresholds",)
     found = {}
     for file in sorted(run.glob("eval-*/metrics.json")):
         figures = _read(file)

@@ -135,6 +135,7 @@ def _figures(figures: dict[str, dict[str, Any]]) -> str:
         "top5_accuracy": "top-5 accuracy",
         "macro_f1": "macro F1",
         "gap": "GAP",
+        "store": "store",
     }
     shown = [key for key in names if any(key in row for row in figures.values())]
     lines = [

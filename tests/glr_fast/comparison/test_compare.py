@@ -83,6 +83,17 @@ def test_validation_elects_even_where_the_test_split_says_otherwise(
     assert "2.8 x" in table[2]  # small on test: 0.95 over a chance of 1 in 3
 
 
+def test_figures_of_another_store_are_named(runs: tuple[Path, Path]) -> None:
+    small, large = runs
+    assert "photos of" not in as_text(compare(CompareOptions(runs, measure=False)))
+    file = large / "eval-test" / "metrics.json"
+    figures = json.loads(file.read_text()) | {"store": "elsewhere", "store_digest": "other"}
+    file.write_text(json.dumps(figures))
+    text = as_text(compare(CompareOptions((small, large), measure=False)))
+    assert f"\n{large} on test: photos of elsewhere, not of store\n" in text
+    assert text.count("photos of") == 1
+
+
 def test_speed_is_measured_once_for_each_architecture(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -156,7 +156,7 @@ def test_cosine_heads_and_noise(tmp_path: Path, name: str, images: torch.Tensor)
     written = export(ExportOptions(run, tmp_path / "out", "onnx,torch-export"))
     assert [program.file for program in written.programs] == ["model.onnx", "model.pt2"]
     assert all("noise" in program.source for program in written.programs)
-    text = (tmp_path / "out" / "README.md").read_text()
+    text = (tmp_path / "export/README.md").read_text()
     assert "cannot load these weights" in text
     assert "import timm" not in text
 
@@ -177,7 +177,7 @@ def test_every_head_is_exported(
     written = export(ExportOptions(run, tmp_path / "out", "onnx,torch-export"))
     assert all(program.worst_difference < 1e-4 for program in written.programs)
     assert np.array_equal(answers(tmp_path / "out", images), answers(run, images))
-    text = (tmp_path / "out" / "README.md").read_text()
+    text = (tmp_path / "export/README.md").read_text()
     assert said in text
     assert "cannot load these weights" in text
 
@@ -324,8 +324,10 @@ def test_figures_of_weights_that_were_replaced_are_not_on_the_card(
         (own / folder).mkdir()
         split = folder.split("-")[1]
         figures = {"checkpoint": "best", "splits": [split], "accuracy": accuracy, "photos": 4}
+        figures["store"] = "s1"
         figures |= {"trained": {"step": step}} | ({"image_size": 384} if "384" in folder else {})
         (own / folder / "metrics.json").write_text(json.dumps(figures))
     export(ExportOptions(own, tmp_path / "export"))
     facts = json.loads((tmp_path / "export/export.json").read_text())
-    assert facts["figures"] == {"val": {"photos": 4, "accuracy": 0.5}}
+    assert facts["figures"] == {"val": {"photos": 4, "store": "s1", "accuracy": 0.5}}
+    assert "| val | 4 | 0.5000 | s1 |" in (tmp_path / "export/README.md").read_text()
