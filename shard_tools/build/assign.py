@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from shard_tools.build.hashing import hash_strings
 from shard_tools.build.options import GIVEN, BuildOptions
 from shard_tools.build.splits import DEFAULT_FRACTIONS, TRAIN, assign_splits
+from shard_tools.columns import pc
 from shard_tools.duplicates.neighbours import join
 from shard_tools.errors import StoreError
 from shard_tools.sources import Records
@@ -188,10 +190,27 @@ def by_owner(
         for name, part, asked in zip(SPLITS, have, share, strict=True)
     )
     off = np.abs(lack).sum() / 2 / max(len(splits), 1)
-    return splits, (
+    kept = (
         f"{count:,} groups kept whole: {said}; {off:.1%} of the photos are in another split than "
-        "an exactly stratified one would have",
+        "an exactly stratified one would have"
     )
+    owners, left = _joined_by_copies(records, units)
+    if left == owners:
+        return splits, (kept,)
+    return splits, (
+        kept,
+        f"copies of a photo join {owners:,} values of the column of groups into {left:,}; "
+        "--duplicates keep lets them stay apart",
+    )
+
+
+def _joined_by_copies(records: Records, units: np.ndarray) -> tuple[int, int]:
+    """How many owners are named, and how many units their photos are in."""
+    assert records.owners is not None
+    names = pc.fill_null(records.owners, "")
+    named = pc.not_equal(names, "").to_numpy(zero_copy_only=False)
+    owners = pc.count_distinct(names.filter(pa.array(named))).as_py()
+    return owners, len(np.unique(units[named]))
 
 
 def _units(records: Records) -> np.ndarray:

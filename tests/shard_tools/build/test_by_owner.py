@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -72,3 +73,15 @@ def test_train_gets_the_first_photo_of_a_class() -> None:
     """Two owners, each all of a class: both train, though the shares would send one elsewhere."""
     splits, _ = by_owner(records_of(list("abcd"), [0, 0, 1, 1], list("xxyy")), SHARES, 0)
     assert splits.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("twins", "joined"), [((0, 1), False), ((1, 2), True)])
+def test_groups_that_copies_join_are_told(twins: tuple[int, int], joined: bool) -> None:
+    """Photos 0 and 1 are of one owner, 2 of another; the last one has none."""
+    groups = np.full(4, -1)
+    groups[list(twins)] = 0
+    records = replace(records_of(list("abcd"), [0, 0, 0, 0], ["x", "x", "y", ""]), groups=groups)
+    _, said = by_owner(records, SHARES, 0)
+    assert len(said) == 1 + joined
+    if joined:
+        assert said[1].startswith("copies of a photo join 2 values of the column of groups into 1;")
