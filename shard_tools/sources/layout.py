@@ -85,8 +85,11 @@ class SourceOptions:
         for name in names:
             value = getattr(self, name)
             if value:
-                given = ",".join(map(str, value)) if isinstance(value, tuple) else value
-                raise StoreError(f"--{name} {given}: {source} is {what}; leave it out")
+                parts = value if isinstance(value, tuple) else (value,)
+                given = ",".join("=".join(p) if isinstance(p, tuple) else str(p) for p in parts)
+                tables = sorted(source.glob("*.[ct]sv")) if name == "columns" else []
+                hint = f", or give the table: --source {tables[0]}" if tables else ""
+                raise StoreError(f"--{name} {given}: {source} is {what}; leave it out{hint}")
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def test_cosine_heads_and_noise(tmp_path: Path, name: str, images: torch.Tensor)
     written = export(ExportOptions(run, tmp_path / "out", "onnx,torch-export"))
     assert [program.file for program in written.programs] == ["model.onnx", "model.pt2"]
     assert all("noise" in program.source for program in written.programs)
-    text = (tmp_path / "export/README.md").read_text()
+    text = (tmp_path / "out" / "README.md").read_text()
     assert "cannot load these weights" in text
     assert "import timm" not in text
 
@@ -177,7 +177,7 @@ def test_every_head_is_exported(
     written = export(ExportOptions(run, tmp_path / "out", "onnx,torch-export"))
     assert all(program.worst_difference < 1e-4 for program in written.programs)
     assert np.array_equal(answers(tmp_path / "out", images), answers(run, images))
-    text = (tmp_path / "export/README.md").read_text()
+    text = (tmp_path / "out" / "README.md").read_text()
     assert said in text
     assert "cannot load these weights" in text
 

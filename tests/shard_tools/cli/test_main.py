@@ -17,6 +17,7 @@ from shard_tools.store.store import Store
 from tests.helpers.commands import error_of
 from tests.helpers.photos import add_photo, jpeg, kaggle, write_labels
 from tests.helpers.stores import same
+from tests.helpers.trees import numbered, tree
 
 COMMAND = [sys.executable, "-m", "shard_tools.cli"]
 
@@ -143,6 +144,19 @@ def test_classes_of_a_labelled_source_are_refused(
     said = error_of(build(source, tmp_path / "s", "--classes", "2"), capsys)
     assert "--classes 2: " in said
     assert "is labelled by a table; leave it out" in said
+
+
+def test_columns_of_class_folders_are_refused_and_the_table_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree(tmp_path / "p", numbered("a", "b"))
+    command = [*build(tmp_path / "p", tmp_path / "s"), "--columns", "path=Foto,label=Was"]
+    said = error_of(command, capsys)
+    assert said.startswith("glr-shard: error: --columns path=Foto,label=Was: ")
+    assert said.endswith("leave it out\n")
+    (tmp_path / "p" / "list.csv").write_text("Foto;Was\na/0.jpg;x\n")
+    table = tmp_path / "p" / "list.csv"
+    assert error_of(command, capsys).endswith(f"or give the table: --source {table}\n")
 
 
 def test_an_option_may_be_shortened(source: Path, tmp_path: Path) -> None:
